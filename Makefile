@@ -1,0 +1,66 @@
+# Everything runs from .venv, which the first target that needs it makes. `make help` lists the targets.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test bench bench-backfill check format format-check lint types imports migrations lock clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1|/' | column -t -s'|'
+
+$(BIN)/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+$(BIN)/.installed-dev: $(BIN)/.installed requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.lock
+	@touch $@
+
+install: $(BIN)/.installed ## Make .venv with the program and what it runs on
+
+demo: $(BIN)/.installed ## Import the sandbox podOS's orders into a fresh desk, and show the report
+	@$(BIN)/python -m deployments.demo
+
+test: $(BIN)/.installed-dev ## Run all tests
+	$(BIN)/python -m pytest
+
+bench: $(BIN)/.installed-dev ## Measure the import beside dlt and others (an hour; needs Debian's postgresql)
+	$(BIN)/python -m tests.benchmarks.run
+
+bench-backfill: $(BIN)/.installed-dev ## Measure a backfill with one, two and four workers
+	$(BIN)/python -m tests.benchmarks.backfill
+
+check: format-check lint types imports migrations test ## All that .ci/run asks for
+
+format: $(BIN)/.installed-dev ## Format the code
+	$(BIN)/ruff format .
+
+format-check: $(BIN)/.installed-dev
+	$(BIN)/ruff format --check .
+
+lint: $(BIN)/.installed-dev ## ruff
+	$(BIN)/ruff check .
+
+types: $(BIN)/.installed-dev ## mypy --strict
+	$(BIN)/mypy
+
+imports: $(BIN)/.installed-dev ## Each package imports only those below it
+	$(BIN)/lint-imports
+
+migrations: $(BIN)/.installed-dev ## The migrations make exactly the tables of models/desk.py
+	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
+	DESK_DATABASE_URL=sqlite:///$$scratch/desk.db $(BIN)/alembic upgrade head && \
+	DESK_DATABASE_URL=sqlite:///$$scratch/desk.db $(BIN)/alembic check
+
+lock: ## Pin the dependencies anew (needs uv)
+	uv pip compile --universal --python-version 3.11 pyproject.toml -o requirements.lock \
+		--no-header --no-emit-index-url --no-annotate --upgrade
+	uv pip compile --universal --python-version 3.11 pyproject.toml --extra dev -c requirements.lock \
+		-o requirements-dev.lock --no-header --no-emit-index-url --no-annotate --upgrade
+
+clean: ## Remove .venv and what tools left behind
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .demo build *.egg-info
