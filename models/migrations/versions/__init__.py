@@ -1,0 +1,1 @@
+"""One file a step; revisions are counted up from 0001."""

@@ -1,0 +1,94 @@
+"""What a run says of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Outcome(StrEnum):
+    """What became of one order that a run fetched. Every order has exactly one."""
+
+    IMPORTED = "imported"
+    ALREADY_IMPORTED = "already_imported"
+    STATUS = "status"
+    COUNTRY = "country"
+    BEFORE_FIRST_IMPORT_DATE = "before_first_import_date"
+    FROZEN = "frozen"
+    REJECTED = "rejected"
+
+
+SKIPPED = (Outcome.STATUS, Outcome.COUNTRY, Outcome.BEFORE_FIRST_IMPORT_DATE, Outcome.FROZEN)
+
+
+@dataclass(frozen=True)
+class Attention:
+    """An order that a person must look at, with the reason. Holds no personal data."""
+
+    source_id: str
+    order_number: str
+    reason: str
+
+
+@dataclass
+class ImportReport:
+    """Counts of one check or manual import, over distinct orders.
+
+    ``fetched = imported + already_imported + all skipped + rejected`` at every moment; ``needs_attention``
+    is a part of ``imported``. ``since`` and ``until`` bound the scan (aware UTC, half-open), None is open.
+    """
+
+    integration: str
+    kind: str
+    dry_run: bool
+    run_id: int | None = None
+    counts: dict[Outcome, int] = field(default_factory=lambda: dict.fromkeys(Outcome, 0))
+    needs_attention: int = 0
+    since: datetime | None = None
+    until: datetime | None = None
+    seconds: float = 0.0
+    attention: list[Attention] = field(default_factory=list)
+    examples: dict[Outcome, list[str]] = field(default_factory=dict)
+
+    @property
+    def fetched(self) -> int:
+        """The number of distinct orders that podOS gave."""
+        return sum(self.counts.values())
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the published form (``desk check --json``); times are ISO 8601."""
+        return {
+            "run_id": self.run_id,
+            "integration": self.integration,
+            "kind": self.kind,
+            "dry_run": self.dry_run,
+            "fetched": self.fetched,
+            "imported": self.counts[Outcome.IMPORTED],
+            "already_imported": self.counts[Outcome.ALREADY_IMPORTED],
+            "skipped": {reason.value: self.counts[reason] for reason in SKIPPED},
+            "needs_attention": self.needs_attention,
+            "rejected": self.counts[Outcome.REJECTED],
+            "window": {"since": _iso(self.since), "until": _iso(self.until)},
+            "seconds": round(self.seconds, 3),
+        }
+
+    def one_line(self) -> str:
+        """Return the report as the state message of a run."""
+        done = "would import" if self.dry_run else "imported"
+        skipped = {reason.value: self.counts[reason] for reason in SKIPPED if self.counts[reason]}
+        parts = [f"{done} {self.counts[Outcome.IMPORTED]}"]
+        if self.needs_attention:
+            parts.append(f"{self.needs_attention} of them need attention")
+        parts.append(f"{self.counts[Outcome.ALREADY_IMPORTED]} already imported")
+        if skipped:
+            reasons = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in skipped.items())
+            parts.append(f"{sum(skipped.values())} skipped ({reasons})")
+        if self.counts[Outcome.REJECTED]:
+            parts.append(f"{self.counts[Outcome.REJECTED]} rejected")
+        return f"fetched {self.fetched}: " + ", ".join(parts)
+
+
+def _iso(instant: datetime | None) -> str | None:
+    return instant.isoformat() if instant else None

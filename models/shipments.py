@@ -1,0 +1,135 @@
+"""Shipments on their way to podOS: what the command line takes, what the sync carries, what it reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from models.desk import OutboxState
+
+SYNC_OUTCOMES = (
+    OutboxState.SENT,
+    OutboxState.ALREADY_THERE,
+    OutboxState.WAITING,
+    OutboxState.FAILED,
+    OutboxState.SUPERSEDED,
+)
+MAX_COURIER_LENGTH = 100
+MAX_CODE_LENGTH = 200
+MAX_URL_LENGTH = 2000
+
+
+@dataclass(frozen=True)
+class SyncSettings:
+    """One integration's settings, as far as the tracking sync needs them; no secret.
+
+    ``couriers`` maps a carrier code, case-folded, to the name podOS shows; ``move_to`` empty: orders stay.
+    """
+
+    integration: str
+    project: str
+    is_on: bool = True
+    read_only: bool = False
+    couriers: dict[str, str] = field(default_factory=dict, hash=False)
+    move_to: str = "Closed"
+    connections: int = 8
+
+
+class NewShipment(NamedTuple):
+    """Tracking of one parcel, cleaned, for the order with this desk id; ``shipped_at`` is aware."""
+
+    order_id: int
+    courier: str
+    code: str
+    url: str | None = None
+    shipped_at: datetime | None = None
+    overwrite: bool = False
+
+
+class Parcel(NamedTuple):
+    """A waiting shipment, as the sync carries it; ``project`` is the one its order came from."""
+
+    id: int
+    order_id: int
+    source_id: str
+    order_number: str
+    project: str
+    courier: str
+    code: str
+    url: str | None
+    overwrite: bool
+    attempts: int
+    first_attempt_at: datetime | None
+
+
+class Sibling(NamedTuple):
+    """A shipment of an order, as far as it counts for the order's one place in podOS."""
+
+    id: int
+    order_id: int
+    code: str
+    state: str
+    overwrite: bool
+
+
+class Tracking(NamedTuple):
+    """Tracking as it goes to podOS."""
+
+    courier: str
+    code: str
+    url: str | None
+
+
+@dataclass(frozen=True)
+class ShipmentNote:
+    """A shipment that a person may want to look at: by its ids and the reason, nothing else."""
+
+    id: int
+    order_number: str
+    reason: str
+
+
+@dataclass
+class SyncReport:
+    """What one sync did, over distinct shipments; ``waiting`` counts those that wait when it ends.
+
+    ``pending = sent + already_there + waiting + failed + superseded`` at the end. In read-only mode all
+    keep waiting and ``would_send`` counts those that would have been sent.
+    """
+
+    integration: str
+    run_id: int | None = None
+    is_off: bool = False
+    counts: dict[OutboxState, int] = field(default_factory=lambda: dict.fromkeys(SYNC_OUTCOMES, 0))
+    would_send: int | None = None
+    seconds: float = 0.0
+    notes: dict[OutboxState, list[ShipmentNote]] = field(default_factory=dict)
+
+    @property
+    def pending(self) -> int:
+        """The number of shipments that waited for this sync."""
+        return sum(self.counts.values())
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the published form (``desk sync --json``)."""
+        shown: dict[str, Any] = {
+            "run_id": self.run_id,
+            "integration": self.integration,
+            "pending": self.pending,
+            **{state.value: self.counts[state] for state in SYNC_OUTCOMES},
+            "seconds": round(self.seconds, 3),
+        }
+        return shown if self.would_send is None else {**shown, "would_send": self.would_send}
+
+    def one_line(self) -> str:
+        """Return the report as the state message of a run."""
+        if self.is_off:
+            return f"Sync Tracking Numbers is off: {self.pending} waiting"
+        if not self.pending:
+            return "nothing waits to be sent"
+        if self.would_send is not None:
+            return f"read-only mode: {self.pending} pending, would send {self.would_send}"
+        told = (*((state, self.counts[state]) for state in SYNC_OUTCOMES),)
+        parts = [f"{count} {state.value.replace('_', ' ')}" for state, count in told if count]
+        return f"{self.pending} pending: " + ", ".join(parts)
