@@ -1,0 +1,1 @@
+"""The desk's SQL lives here and nowhere else."""

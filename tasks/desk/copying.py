@@ -1,0 +1,133 @@
+"""Copy a whole desk into another database: resumable, and compared row by row at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from itertools import zip_longest
+from typing import Any
+
+import msgspec
+from sqlalchemy import Column, Connection, Engine, Integer, Row, Table, delete, func, select, text, tuple_
+
+from models.desk import Lease, metadata
+from tasks.desk.bulk import insert_new
+from tasks.desk.engine import reading, writing
+from tasks.desk.errors import DeskRefusedError
+
+CHUNK_ROWS = 5000
+LEASES: Table = Lease.__table__  # type: ignore[attr-defined]
+_NOT_COPIED = {LEASES.name}
+"""Who works right now on one desk says nothing about another."""
+
+
+def copy_desk(source: Engine, target: Engine, on_progress: Callable[[str, int], None]) -> dict[str, int]:
+    """Copy all rows of a desk, ids included, and make sure that both hold the same at the end.
+
+    Args:
+        source: nobody may be at work on it.
+        target: a migrated desk that is new, or that an earlier copy of this source did not finish.
+        on_progress: told the table and the rows copied in all.
+
+    Returns:
+        The number of rows by table.
+
+    Raises:
+        DeskRefusedError: somebody works on the source, or the target holds something else.
+
+    Safe to repeat: it goes on with the rows that are missing.
+    """
+    _check_quiet(source)
+    tables = [table for table in metadata.sorted_tables if table.name not in _NOT_COPIED]
+    _clear_if_new(target, tables)
+    done = 0
+    for table in tables:
+        for copied in _copy_table(source, target, table):
+            done += copied
+            on_progress(table.name, done)
+    _set_sequences(target, tables)
+    return {table.name: _compare(source, target, table) for table in tables}
+
+
+def _check_quiet(source: Engine) -> None:
+    with reading(source) as connection:
+        living = select(LEASES.c.name).where(LEASES.c.expires_at > datetime.now(UTC))
+        at_work = connection.execute(living).scalars().all()
+    if at_work:
+        raise DeskRefusedError(f"a run is at work on this desk ({at_work[0]}): wait until it has ended")
+
+
+def _clear_if_new(target: Engine, tables: list[Table]) -> None:
+    """Take the folders that every new desk begins with out of the way: they come with the copy."""
+    with writing(target) as connection:
+        others = [table for table in tables if table.name != "folders"]
+        if not any(connection.execute(select(table).limit(1)).first() for table in others):
+            connection.execute(delete(metadata.tables["folders"]))
+
+
+def _copy_table(source: Engine, target: Engine, table: Table) -> Iterator[int]:
+    """Copy the rows behind the last one that the target has, a transaction for each chunk."""
+    with reading(target) as connection:
+        last = connection.execute(
+            select(*table.primary_key).order_by(*(key.desc() for key in table.primary_key)).limit(1)
+        ).first()
+    for rows in _chunks(source, table, tuple(last) if last else None):
+        with writing(target) as connection:
+            insert_new(connection, table.name, [column.name for column in table.c], [*map(_adapted, rows)])
+        yield len(rows)
+
+
+def _chunks(engine: Engine, table: Table, after: tuple[Any, ...] | None) -> Iterator[list[Row[Any]]]:
+    keys: list[Column[Any]] = list(table.primary_key)
+    while True:
+        query = select(table).order_by(*keys).limit(CHUNK_ROWS)
+        if after is not None:
+            query = query.where(tuple_(*keys) > after)
+        with reading(engine) as connection:
+            rows = list(connection.execute(query).all())
+        if rows:
+            yield rows
+        if len(rows) < CHUNK_ROWS:
+            return
+        after = tuple(getattr(rows[-1], key.key) for key in keys)
+
+
+def _adapted(row: Row[Any]) -> list[Any]:
+    return [
+        msgspec.json.encode(value).decode() if isinstance(value, (dict, list)) else value for value in row
+    ]
+
+
+def _set_sequences(target: Engine, tables: list[Table]) -> None:
+    """Let new rows be numbered from behind the copied ones."""
+    if target.dialect.name != "postgresql":
+        return
+    with writing(target) as connection:
+        for table in tables:
+            keys = list(table.primary_key)
+            if len(keys) == 1 and isinstance(keys[0].type, Integer):
+                _set_sequence(connection, table, keys[0])
+
+
+def _set_sequence(connection: Connection, table: Table, key: Column[Any]) -> None:
+    highest = connection.execute(select(func.max(key))).scalar()
+    if highest is not None:
+        statement = text("SELECT setval(pg_get_serial_sequence(:name, :key), :highest)")
+        connection.execute(statement, {"name": table.name, "key": key.name, "highest": highest})
+
+
+def _compare(source: Engine, target: Engine, table: Table) -> int:
+    """Return the number of rows of a table, which are the same on both sides.
+
+    Raises:
+        DeskRefusedError: they are not.
+    """
+    count = 0
+    for here, there in zip_longest(_chunks(source, table, None), _chunks(target, table, None)):
+        if here is None or there is None or [*map(tuple, here)] != [*map(tuple, there)]:
+            raise DeskRefusedError(
+                f"the copy differs from the desk in table {table.name}: the other database held something "
+                "else, or this desk changed meanwhile. Empty the other database and copy again"
+            )
+        count += len(here)
+    return count

@@ -1,0 +1,185 @@
+"""Open the desk's database, SQLite (WAL, foreign keys on) or PostgreSQL, migrated before its first use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from models import migrations
+from tasks.desk.errors import DeskError, DeskSettingsError, RetriableDeskError
+
+BUSY_TIMEOUT_SECONDS = 30
+_MIGRATION_LOCK = 0x6465736B  # "desk": the advisory lock that migrating processes share
+_WRITE = "desk_write"
+
+
+def open_desk(url: str) -> Engine:
+    """Return an engine on the desk, its schema brought up to date.
+
+    Args:
+        url: SQLAlchemy URL, ``sqlite:///...`` or ``postgresql+psycopg://...``.
+
+    Raises:
+        DeskSettingsError: the address is wrong, the file can't be written, or the schema is newer than ours.
+        RetriableDeskError: the database is locked or can't be reached.
+
+    Safe to repeat, and when several processes do it at once.
+    """
+    engine = make_engine(url)
+    try:
+        upgrade(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+@contextmanager
+def opened_desk(url: str) -> Iterator[Engine]:
+    """Give the desk as ``open_desk`` does, and close its connections at the end."""
+    engine = open_desk(url)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def make_engine(url: str) -> Engine:
+    """Return an engine on a database that may still be empty; a SQLite file is made for its user alone."""
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
+            raise DeskSettingsError("DESK_DATABASE_URL must begin with sqlite:/// or postgresql+psycopg://")
+        if parsed.get_backend_name() == "postgresql":
+            return create_engine(
+                parsed.set(drivername="postgresql+psycopg"), hide_parameters=True, pool_pre_ping=True
+            )
+        engine = create_engine(parsed, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+        _make_file(parsed.database)
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise DeskSettingsError("DESK_DATABASE_URL is not an SQLAlchemy address of a database") from error
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _make_file(database: str | None) -> None:
+    if not database or database == ":memory:":
+        return
+    path = Path(database)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise DeskSettingsError(
+            f"the desk's database {path} can't be written ({error.strerror}): "
+            "mend its permissions or name another file with DESK_DATABASE_URL"
+        ) from error
+
+
+def _set_up_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # transactions begin in _begin_sqlite
+    # synchronous stays FULL: what was answered as done survives a power cut.
+    for pragma in (
+        "journal_mode=WAL",
+        "foreign_keys=ON",
+        f"busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}",
+        "cache_size=-12288",
+        "wal_autocheckpoint=16000",
+        "temp_store=MEMORY",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that will write takes its place at once: upgrading later can fail half-way.
+    immediate = connection.get_execution_options().get(_WRITE)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Give a connection with one consistent view of the desk; nothing is written."""
+    with desk_errors(), engine.connect() as connection:
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """Give a connection in one transaction: all of it is written at the end, or nothing."""
+    with (
+        desk_errors(),
+        engine.connect().execution_options(**{_WRITE: True}) as connection,
+        connection.begin(),
+    ):
+        yield connection
+
+
+@contextmanager
+def desk_errors() -> Iterator[None]:
+    """Turn the database driver's errors into the desk's own, without any value of a row in the text."""
+    try:
+        yield
+    except (DBAPIError, PoolTimeoutError) as error:
+        raise _named(error) from None
+
+
+def _named(error: Exception) -> DeskError:
+    original = getattr(error, "orig", None)
+    message = str(original or error).lower()
+    if "locked" in message or "busy" in message:
+        return RetriableDeskError(
+            "the desk's database is locked by another program; close it or try again in a minute"
+        )
+    if "readonly" in message or "unable to open" in message or "permission denied" in message:
+        return DeskSettingsError("the desk's database can't be written: mend its permissions")
+    if "full" in message or "no space" in message:
+        return RetriableDeskError("the disk of the desk's database is full: make room, then run again")
+    if "not a database" in message or "malformed" in message:
+        return DeskSettingsError("the file named by DESK_DATABASE_URL is not a desk database, or is damaged")
+    if isinstance(error, (OperationalError, InterfaceError, PoolTimeoutError)):
+        return RetriableDeskError("the desk's database did not answer: check that it runs, then try again")
+    primary = getattr(getattr(original, "diag", None), "message_primary", None)
+    return DeskError(f"the desk's database refused: {primary or type(original).__name__}")
+
+
+def upgrade(engine: Engine) -> None:
+    """Bring the schema up to date; one process at a time does it, the others wait and find it done."""
+    with reading(engine) as connection:
+        if _revision(connection) == migrations.HEAD:
+            return
+    with writing(engine) as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        if _revision(connection) != migrations.HEAD:
+            _migrate(connection)
+
+
+def _revision(connection: Connection) -> str | None:
+    """Return the schema's revision, None where there is none yet; a newer one than ours is refused."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    if revision is not None and revision > migrations.HEAD:
+        raise DeskSettingsError(
+            f"the desk's database was made by a newer version of this program (schema {revision}, "
+            f"this program knows {migrations.HEAD}): upgrade the program"
+        )
+    return revision
+
+
+def _migrate(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

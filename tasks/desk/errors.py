@@ -1,0 +1,25 @@
+"""Errors of the desk, named by what the reader does next.
+
+DeskError
+├── RetriableDeskError   the database is busy or away: wait and do the same again
+├── DeskSettingsError    wrong address, no permission, schema of another version: a person must act
+└── DeskRefusedError     what was asked for is not possible: no such order, folder in use, ...
+"""
+
+from __future__ import annotations
+
+
+class DeskError(Exception):
+    """Something about the desk went wrong; the text says what to do."""
+
+
+class RetriableDeskError(DeskError):
+    """The database is busy or away; the same again later may work."""
+
+
+class DeskSettingsError(DeskError):
+    """The database can't be used as it is; a person must act."""
+
+
+class DeskRefusedError(DeskError):
+    """What was asked for is not possible with what the desk holds."""

@@ -1,0 +1,131 @@
+"""How an order looks from outside: the exported form, and its line in a CSV file. Pure."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+_NESTED = ("shipping", "shipping_method")
+_AS_JSON = ("items", "packing_notes", "additional_files")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+CSV_COLUMNS = (
+    "id",
+    "integration",
+    "project",
+    "source_id",
+    "order_number",
+    "folder",
+    "podos_status",
+    "created_at",
+    "imported_at",
+    "email",
+    "phone",
+    "shipping_name",
+    "shipping_company",
+    "shipping_address1",
+    "shipping_address2",
+    "shipping_city",
+    "shipping_postal_code",
+    "shipping_country",
+    "shipping_state",
+    "shipping_method_code",
+    "shipping_method_name",
+    "priority",
+    "declared_value",
+    "currency",
+    "package_weight_g",
+    "fulfiller_reference",
+    "merchant_reference",
+    "deadline",
+    "service_level_hours",
+    "source_platform",
+    "packing_notes",
+    "additional_files",
+    "items",
+)
+
+
+def exported_order(row: Mapping[Any, Any], items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return an order as it is exported; every value is ready for JSON.
+
+    Args:
+        row: the columns of table ``orders``, and ``folder``, the folder's name.
+        items: the exported items (``exported_item``), in the order's sequence.
+    """
+    extras = row["extras"] or {}
+    return {
+        **{name: row[name] for name in ("id", "integration", "project", "source_id", "order_number")},
+        **{name: row[name] for name in ("folder", "podos_status")},
+        "created_at": iso(row["podos_created_at"]),
+        "imported_at": iso(row["imported_at"]),
+        "email": row["email"],
+        "phone": row["phone"],
+        "shipping": {
+            part: row[f"ship_{part}"]
+            for part in (
+                *("name", "company", "address1", "address2"),
+                *("city", "postal_code", "country", "state"),
+            )
+        },
+        "shipping_method": {"code": row["shipping_code"], "name": row["shipping_name"]},
+        "priority": row["priority"],
+        "declared_value": amount_text(row["declared_value"]),
+        "currency": row["currency"],
+        "package_weight_g": _number(row["package_weight_g"]),
+        "fulfiller_reference": row["fulfiller_reference"],
+        "merchant_reference": row["merchant_reference"],
+        "deadline": row["deadline"],
+        "service_level_hours": _number(row["service_level_hours"]),
+        "source_platform": row["source_platform"],
+        "packing_notes": extras.get("packing_notes", []),
+        "additional_files": extras.get("additional_files", []),
+        "items": list(items),
+    }
+
+
+def exported_item(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return an item as it is exported, from the columns of table ``order_items``."""
+    return {name: row[name] for name in ("sku", "name", "quantity", "variant_ref", "notes", "metadata")}
+
+
+def csv_line(order: Mapping[str, Any]) -> list[str | int | float]:
+    """Return an exported order as the values of one CSV line, in the sequence of ``CSV_COLUMNS``.
+
+    Text that a spreadsheet would run as a formula begins with an apostrophe.
+    """
+    flat = dict(order)
+    for group in _NESTED:
+        flat.update({f"{group}_{name}": value for name, value in order[group].items()})
+    for name in _AS_JSON:
+        flat[name] = json.dumps(order[name], ensure_ascii=False) if order[name] else None
+    return [_cell(flat[name]) for name in CSV_COLUMNS]
+
+
+def _cell(value: str | float | None) -> str | int | float:
+    if value is None:
+        return ""
+    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
+        return f"'{value}"
+    return value
+
+
+def iso(instant: datetime | None) -> str | None:
+    """Return an aware instant as ISO 8601 in UTC, with its offset."""
+    return instant.astimezone(UTC).isoformat() if instant else None
+
+
+def amount_text(amount: Decimal | None) -> str | None:
+    """Return an exact amount as decimal text, never with an exponent."""
+    return None if amount is None else format(amount, "f")
+
+
+def _number(value: float | None) -> int | float | None:
+    """Return a whole number as int; what JSON has no number for is nothing."""
+    if value is None or not math.isfinite(value):
+        return None
+    return int(value) if value.is_integer() else value

@@ -1,0 +1,125 @@
+"""Write new orders into the desk: an insert that does nothing where (project, source id) exists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Table, Text, column, func, select, text
+
+from models.desk import Order, OrderItem
+from models.orders import NewItem, NewOrder
+from models.types import utc_text
+from tasks.desk.bulk import insert_new
+
+ORDERS: Table = Order.__table__  # type: ignore[attr-defined]
+ITEMS: Table = OrderItem.__table__  # type: ignore[attr-defined]
+
+_OWN_COLUMNS = tuple(name for name in NewOrder._fields if name not in {"items", "attention"})
+_CREATED, _UPDATED, _VALUE, _EXTRAS = (
+    _OWN_COLUMNS.index(name) for name in ("podos_created_at", "podos_updated_at", "declared_value", "extras")
+)
+_RUN_COLUMNS = ("integration", "project", "import_run_id", "imported_at")
+_ORDER_COLUMNS = ("id", "folder_id", *_RUN_COLUMNS, *_OWN_COLUMNS)
+_ITEM_COLUMNS = ("order_id", *NewItem._fields)
+
+
+def existing_source_ids(connection: Connection, project: str, source_ids: Collection[str]) -> set[str]:
+    """Return those of the source ids that the desk already holds for a project."""
+    if not source_ids:
+        return set()
+    wanted = msgspec.json.encode(list(source_ids)).decode()
+    is_sqlite = connection.dialect.name == "sqlite"
+    each = (
+        "SELECT value FROM json_each(:ids)"
+        if is_sqlite
+        else "SELECT jsonb_array_elements_text(CAST(:ids AS jsonb))"
+    )
+    ids = text(each).columns(column("value", Text)).scalar_subquery()
+    query = select(ORDERS.c.source_id).where(ORDERS.c.project == project, ORDERS.c.source_id.in_(ids))
+    return set(connection.execute(query, {"ids": wanted}).scalars())
+
+
+def insert_orders(
+    connection: Connection,
+    orders: Sequence[NewOrder],
+    *,
+    integration: str,
+    project: str,
+    run_id: int,
+    folder_ids: Sequence[int],
+    imported_at: datetime,
+) -> dict[str, int]:
+    """Insert orders with their items.
+
+    Args:
+        connection: in a writing transaction.
+        orders: distinct by source id.
+        integration: the integration's name.
+        project: the podOS project.
+        run_id: the run that imports them.
+        folder_ids: where each order goes, in the orders' sequence.
+        imported_at: aware.
+
+    Returns:
+        The desk id of every order that was really inserted, by source id. One that the desk held before, or
+        that another process inserted meanwhile, is not among them and is left as it is.
+
+    Safe to repeat.
+    """
+    if not orders:
+        return {}
+    ids = _next_order_ids(connection, len(orders))
+    adapt_time = utc_text if connection.dialect.name == "sqlite" else _as_it_is
+    run = (integration, project, run_id, adapt_time(imported_at))
+    rows = [
+        (id_, folder_id, *run, *_order_values(order, adapt_time))
+        for id_, order, folder_id in zip(ids, orders, folder_ids, strict=True)
+    ]
+    all_inserted = insert_new(connection, ORDERS.name, _ORDER_COLUMNS, rows)
+    inserted = set(ids) if all_inserted else _present(connection, ids)
+    items = [
+        _item_row(id_, item)
+        for id_, order in zip(ids, orders, strict=True)
+        if id_ in inserted
+        for item in order.items
+    ]
+    insert_new(connection, ITEMS.name, _ITEM_COLUMNS, items)
+    return {order.source_id: id_ for id_, order in zip(ids, orders, strict=True) if id_ in inserted}
+
+
+def _next_order_ids(connection: Connection, count: int) -> Sequence[int]:
+    """Return ids for new orders; gaps are harmless."""
+    if connection.dialect.name == "sqlite":
+        # The writing transaction holds the only write lock: nobody else takes these.
+        last = connection.execute(select(func.coalesce(func.max(ORDERS.c.id), 0))).scalar_one()
+        return range(last + 1, last + 1 + count)
+    sequence = "SELECT nextval(pg_get_serial_sequence('orders', 'id')) FROM generate_series(1, :count)"
+    return list(connection.execute(text(sequence), {"count": count}).scalars())
+
+
+def _present(connection: Connection, ids: Sequence[int]) -> set[int]:
+    query = select(ORDERS.c.id).where(ORDERS.c.id.between(min(ids), max(ids)))
+    return set(ids) & set(connection.execute(query).scalars())
+
+
+def _order_values(order: NewOrder, adapt_time: Callable[[datetime], datetime | str]) -> list[Any]:
+    """Return the order's own values as the driver takes them; amounts as exact text."""
+    values: list[Any] = list(order[: len(_OWN_COLUMNS)])
+    values[_CREATED] = adapt_time(order.podos_created_at)
+    values[_UPDATED] = adapt_time(order.podos_updated_at) if order.podos_updated_at else None
+    values[_VALUE] = None if order.declared_value is None else str(order.declared_value)
+    values[_EXTRAS] = msgspec.json.encode(order.extras).decode() if order.extras else None
+    return values
+
+
+def _item_row(order_id: int, item: NewItem) -> tuple[Any, ...]:
+    value = None if item.declared_value is None else str(item.declared_value)
+    metadata = msgspec.json.encode(item.metadata).decode()
+    return (order_id, *item[:7], value, item.currency, metadata)
+
+
+def _as_it_is(instant: datetime) -> datetime:
+    return instant

@@ -1,0 +1,86 @@
+"""What waits to leave the desk: one set of columns and rules, whichever table holds the rows.
+
+A table is an outbox when it has the columns ``id, state, attempts, first_attempt_at, next_attempt_at, reason,
+sent_at`` of ``models.desk.Shipment``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, bindparam, or_, select, update
+
+from models.desk import OutboxState
+from tasks.outbox_rules import Settled, Verdict, settle
+
+_CHUNK = 500
+AFRESH: dict[str, Any] = {
+    "state": OutboxState.WAITING.value,
+    "attempts": 0,
+    "first_attempt_at": None,
+    "next_attempt_at": None,
+    "reason": None,
+}
+"""The columns of a row that is to be tried as if for the first time."""
+
+
+def is_due(table: Table, now: datetime) -> ColumnElement[bool]:
+    """Return the condition for rows that wait and may be tried now (aware)."""
+    may = or_(table.c.next_attempt_at.is_(None), table.c.next_attempt_at <= now)
+    return (table.c.state == OutboxState.WAITING.value) & may
+
+
+def record(
+    connection: Connection, table: Table, verdicts: Mapping[int, Verdict], *, now: datetime
+) -> dict[int, Settled]:
+    """Write what attempts came to.
+
+    Args:
+        connection: in a writing transaction.
+        table: the outbox.
+        verdicts: by the row's id.
+        now: aware; the moment of the attempts.
+
+    Returns:
+        What the rows say now; one that does not wait any more (voided meanwhile) is not among them.
+
+    Safe to repeat: a row is settled once.
+    """
+    settled: dict[int, Settled] = {}
+    ids = sorted(verdicts)
+    for start in range(0, len(ids), _CHUNK):
+        for row in _waiting(connection, table, ids[start : start + _CHUNK]):
+            settled[row.id] = settle(verdicts[row.id], row.attempts, row.first_attempt_at, now)
+    if settled:
+        names = Settled._fields
+        statement = update(table).where(table.c.id == bindparam("row_id"))
+        connection.execute(
+            statement.values({name: bindparam(f"new_{name}") for name in names}),
+            [
+                {"row_id": id_, **{f"new_{name}": value for name, value in one._asdict().items()}}
+                for id_, one in settled.items()
+            ],
+        )
+    return settled
+
+
+def _waiting(connection: Connection, table: Table, ids: Sequence[int]) -> Sequence[Any]:
+    columns = (table.c.id, table.c.attempts, table.c.first_attempt_at)
+    query = select(*columns).where(table.c.id.in_(ids), table.c.state == OutboxState.WAITING.value)
+    return connection.execute(query.order_by(table.c.id).with_for_update()).all()
+
+
+def postpone(connection: Connection, table: Table, which: ColumnElement[bool], until: datetime) -> int:
+    """Let due rows wait until a moment (aware) without counting an attempt; return how many."""
+    return connection.execute(update(table).where(which).values(next_attempt_at=until)).rowcount
+
+
+def resend(connection: Connection, table: Table, ids: Collection[int]) -> int:
+    """Let rows be tried again as if for the first time, whatever became of them; return how many."""
+    done, wanted = 0, sorted(ids)
+    for start in range(0, len(wanted), _CHUNK):
+        chunk = table.c.id.in_(wanted[start : start + _CHUNK])
+        done += connection.execute(update(table).where(chunk).values(AFRESH)).rowcount
+    return done

@@ -1,0 +1,38 @@
+"""How fast an integration may ask podOS: all its processes, on all machines, take their turns here."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Engine, Table, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from models.desk import RequestPace
+from tasks.desk.engine import writing
+
+PACES: Table = RequestPace.__table__  # type: ignore[attr-defined]
+
+
+def claim_turns(
+    engine: Engine, integration: str, *, requests_per_second: float, count: int, now: datetime
+) -> list[datetime]:
+    """Take the next turns of an integration and return when each of them is (aware UTC).
+
+    Args:
+        engine: the desk.
+        integration: whose requests.
+        requests_per_second: the cap, above 0.
+        count: how many turns; what is not used in time is lost.
+        now: aware.
+    """
+    gap = timedelta(seconds=1 / requests_per_second)
+    insert = sqlite_insert if engine.dialect.name == "sqlite" else postgresql_insert
+    mine = PACES.c.integration == integration
+    with writing(engine) as connection:
+        fresh = insert(PACES).values(integration=integration, free_at=now)
+        connection.execute(fresh.on_conflict_do_nothing())
+        free_at = connection.execute(select(PACES.c.free_at).where(mine).with_for_update()).scalar_one()
+        first: datetime = max(free_at, now)
+        connection.execute(update(PACES).where(mine).values(free_at=first + gap * count))
+    return [first + gap * number for number in range(count)]

@@ -1,0 +1,128 @@
+"""The run history that outlives Prefect's, and the mark up to which an integration's orders were read."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, func, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from models.desk import ImportRun, Lease, RunState, ScanMark
+from models.filters import ImportSettings
+from models.reports import ImportReport
+from tasks.desk.engine import reading, writing
+
+RUNS: Table = ImportRun.__table__  # type: ignore[attr-defined]
+MARKS: Table = ScanMark.__table__  # type: ignore[attr-defined]
+LEASES: Table = Lease.__table__  # type: ignore[attr-defined]
+
+
+def read_mark(engine: Engine, settings: ImportSettings) -> datetime | None:
+    """Return up to where the orders were read, None if nothing vouches for the filters as they are now."""
+    query = select(MARKS.c.mark_at).where(
+        MARKS.c.integration == settings.integration,
+        MARKS.c.fingerprint == settings.filter_fingerprint(),
+    )
+    with reading(engine) as connection:
+        mark: datetime | None = connection.execute(query).scalar()
+    return mark
+
+
+def move_mark(connection: Connection, settings: ImportSettings, mark_at: datetime, run_id: int) -> None:
+    """Move the mark, in the transaction of the rows that it vouches for."""
+    insert = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
+    values = {
+        "fingerprint": settings.filter_fingerprint(),
+        "mark_at": mark_at,
+        "run_id": run_id,
+    }
+    statement = insert(MARKS).values(integration=settings.integration, **values)
+    connection.execute(statement.on_conflict_do_update(index_elements=["integration"], set_=values))
+    connection.execute(update(RUNS).where(RUNS.c.id == run_id).values(mark_after=mark_at))
+
+
+def vouch(engine: Engine, settings: ImportSettings, mark_at: datetime, run_id: int) -> None:
+    """Set the mark after a full scan, all of whose rows are in the desk. Safe to repeat."""
+    with writing(engine) as connection:
+        move_mark(connection, settings, mark_at, run_id)
+
+
+def begin_run(
+    engine: Engine,
+    settings: ImportSettings,
+    report: ImportReport,
+    *,
+    lease_name: str,
+    mark_before: datetime | None,
+    flow_run_id: str | None,
+    now: datetime,
+) -> int:
+    """Write a run's row and return its id; runs whose process died are shown as crashed from now on."""
+    row: dict[str, Any] = {
+        "integration": settings.integration,
+        "project": settings.project,
+        "kind": report.kind,
+        "state": RunState.RUNNING,
+        "lease_name": lease_name,
+        "started_at": now,
+        "since": report.since,
+        "until": report.until,
+        "counts": {},
+        "needs_attention": 0,
+        "mark_before": mark_before,
+        "mark_after": mark_before,
+        "settings": settings.snapshot(),
+        "flow_run_id": flow_run_id,
+    }
+    with writing(engine) as connection:
+        bury_the_dead(connection, settings.integration, lease_name, now)
+        run_id: int = connection.execute(RUNS.insert().values(row).returning(RUNS.c.id)).scalar_one()
+    return run_id
+
+
+def bury_the_dead(connection: Connection, integration: str, lease_name: str, now: datetime) -> None:
+    """Mark runs as crashed that nobody works on; ``lease_name`` is ours, so its earlier run is over too."""
+    living = select(LEASES.c.name).where(LEASES.c.expires_at > now, LEASES.c.name != lease_name)
+    connection.execute(
+        update(RUNS)
+        .where(
+            RUNS.c.integration == integration,
+            RUNS.c.state == RunState.RUNNING,
+            RUNS.c.lease_name.not_in(living),
+        )
+        .values(state=RunState.CRASHED, finished_at=now, error="its process ended without a word")
+    )
+
+
+def record_progress(connection: Connection, report: ImportReport) -> None:
+    """Write the counts so far, in the transaction of the rows that they count."""
+    connection.execute(
+        update(RUNS)
+        .where(RUNS.c.id == report.run_id)
+        .values(
+            counts={reason.value: count for reason, count in report.counts.items()},
+            needs_attention=report.needs_attention,
+        )
+    )
+
+
+def finish_run(
+    engine: Engine, run_id: int, state: RunState, *, now: datetime, error: str | None = None
+) -> None:
+    """Close a run. Safe to repeat."""
+    with writing(engine) as connection:
+        connection.execute(
+            update(RUNS).where(RUNS.c.id == run_id).values(state=state, finished_at=now, error=error)
+        )
+
+
+def last_completed_start(engine: Engine, integration: str, kind: str) -> datetime | None:
+    """Return when the newest completed run of a kind began: it covers all that was due before."""
+    query = select(func.max(RUNS.c.started_at)).where(
+        RUNS.c.integration == integration, RUNS.c.kind == kind, RUNS.c.state == RunState.COMPLETED
+    )
+    with reading(engine) as connection:
+        started: datetime | None = connection.execute(query).scalar()
+    return started

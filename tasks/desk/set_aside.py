@@ -1,0 +1,94 @@
+"""Orders that could not be read: kept with their payload until they can."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Engine, Table, delete, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from models.desk import RejectedOrder
+from tasks.desk.engine import reading, writing
+
+REJECTED: Table = RejectedOrder.__table__  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """An order to set aside; ``key`` tells it from others where it has no id."""
+
+    key: str
+    source_id: str | None
+    reason: str
+    payload: str
+
+
+def set_aside(
+    connection: Connection,
+    orders: Sequence[SetAside],
+    *,
+    integration: str,
+    project: str,
+    run_id: int,
+    now: datetime,
+) -> None:
+    """Keep orders that could not be read; one seen before gets its newest payload. Safe to repeat."""
+    if not orders:
+        return
+    rows = [
+        {
+            "integration": integration,
+            "project": project,
+            "key": order.key,
+            "source_id": order.source_id,
+            "reason": order.reason,
+            "payload": order.payload.replace("\x00", ""),
+            "first_seen_at": now,
+            "last_seen_at": now,
+            "attempts": 1,
+            "run_id": run_id,
+        }
+        for order in orders
+    ]
+    insert = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
+    statement = insert(REJECTED)
+    newest = {name: statement.excluded[name] for name in ("reason", "payload", "last_seen_at", "run_id")}
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["project", "key"], set_={**newest, "attempts": REJECTED.c.attempts + 1}
+        ),
+        rows,
+    )
+
+
+def take_back(connection: Connection, project: str, source_ids: Collection[str]) -> None:
+    """Forget the set-aside copies of orders that could be read by now."""
+    waiting = select(REJECTED.c.source_id).where(REJECTED.c.project == project)
+    done = set(source_ids) & {id_ for id_ in connection.execute(waiting).scalars() if id_}
+    if done:
+        connection.execute(
+            delete(REJECTED).where(REJECTED.c.project == project, REJECTED.c.source_id.in_(done))
+        )
+
+
+def waiting_rows(engine: Engine, project: str) -> tuple[list[str], list[tuple[str, str]]]:
+    """Return what waits for a replay: source ids to ask podOS for, and (key, payload) of rows without one."""
+    with reading(engine) as connection:
+        query = select(REJECTED.c.key, REJECTED.c.source_id, REJECTED.c.payload)
+        rows = connection.execute(query.where(REJECTED.c.project == project).order_by(REJECTED.c.id)).all()
+    ids = [row.source_id for row in rows if row.source_id]
+    return ids, [(row.key, row.payload) for row in rows if not row.source_id]
+
+
+def note_gone(engine: Engine, project: str, source_ids: Collection[str]) -> None:
+    """Note on set-aside orders that podOS no longer knows them. Safe to repeat."""
+    if not source_ids:
+        return
+    gone = (REJECTED.c.project == project) & REJECTED.c.source_id.in_(source_ids)
+    with writing(engine) as connection:
+        connection.execute(
+            update(REJECTED).where(gone).values(reason="podOS does not know this order any more")
+        )

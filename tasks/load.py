@@ -1,0 +1,230 @@
+"""Write a batch into the desk: rows, counts and mark in one transaction. Loading twice changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.tasks import exponential_backoff
+from sqlalchemy import Connection, Engine
+
+from models.desk import NEEDS_ATTENTION
+from models.filters import ImportSettings
+from models.orders import NewOrder
+from models.reports import SKIPPED, Attention, ImportReport, Outcome
+from tasks.desk import set_aside
+from tasks.desk.engine import reading, writing
+from tasks.desk.errors import RetriableDeskError
+from tasks.desk.folders import folder_id
+from tasks.desk.history import add_history
+from tasks.desk.leases import HeldLease
+from tasks.desk.orders import existing_source_ids, insert_orders
+from tasks.desk.runs import move_mark, record_progress
+from tasks.podos.scan import Batch
+from tasks.retrying import only_after
+from tasks.transform import Prepared
+
+MAX_EXAMPLES = 20
+MAX_ATTENTION = 200
+EXPLAINED = (*SKIPPED, Outcome.REJECTED)
+
+
+class ImportRunContext:
+    """What every batch of one run shares. A plain object: the engine must not walk through it.
+
+    Attributes:
+        engine: the desk.
+        settings: the integration's, without its secret.
+        report: the counts of what the desk really has; replaced after each batch.
+        lease: None in a dry run, which writes nothing.
+        outcomes: by source id, where an order can come twice in one run (a scan by ``updatedAt``), else None.
+    """
+
+    __slots__ = ("engine", "lease", "outcomes", "report", "settings")
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: ImportSettings,
+        report: ImportReport,
+        *,
+        lease: HeldLease | None = None,
+        outcomes: dict[str, Outcome] | None = None,
+    ) -> None:
+        self.engine = engine
+        self.settings = settings
+        self.report = report
+        self.lease = lease
+        self.outcomes = outcomes
+
+    @property
+    def run_id(self) -> int:
+        """The id of the run's row in the desk."""
+        if self.report.run_id is None:
+            raise ValueError("a dry run has no row in the desk")
+        return self.report.run_id
+
+
+class BatchResult:
+    """What became of each order of a batch, by source id (or key, where it has none)."""
+
+    __slots__ = ("attention", "outcomes")
+
+    def __init__(self, outcomes: dict[str, Outcome], attention: list[Attention]) -> None:
+        self.outcomes = outcomes
+        self.attention = attention
+
+
+def load(prepared: Prepared, run: ImportRunContext, *, now: datetime) -> None:
+    """Write a batch into the desk; the run's report is only replaced when the desk has it.
+
+    Args:
+        prepared: the batch.
+        run: the run it belongs to.
+        now: aware; the moment that new orders carry as imported.
+
+    Raises:
+        RetriableDeskError: the database was busy; nothing of the batch was written, load it again.
+        LeaseLostError: another run took over.
+
+    Safe to repeat.
+    """
+    if run.report.dry_run:
+        with reading(run.engine) as connection:
+            result = _judge(connection, prepared, run.settings.project)
+        report = tally(run.report, result, run.outcomes)
+    else:
+        if run.lease:
+            run.lease.check()
+        with writing(run.engine) as connection:
+            result = _write(connection, prepared, run, now)
+            report = tally(run.report, result, run.outcomes)
+            record_progress(connection, report)
+            if prepared.read_to:
+                move_mark(connection, run.settings, prepared.read_to, run.run_id)
+    run.report = report
+    if run.outcomes is not None:
+        run.outcomes.update(result.outcomes)
+
+
+def recognize(batch: Batch, run: ImportRunContext) -> None:
+    """Note which rows of a batch the desk has by now: no more work is done on them. Safe to repeat."""
+    ids = [row.id for row in batch.fulfillments if row.id]
+    with reading(run.engine) as connection:
+        batch.known = frozenset(existing_source_ids(connection, run.settings.project, ids))
+
+
+def _judge(connection: Connection, prepared: Prepared, project: str) -> BatchResult:
+    """Say what a batch would become, without writing."""
+    keys = [row.key for row in prepared.unreadable]
+    ids = [order.source_id for order in prepared.orders]
+    there = existing_source_ids(connection, project, [*ids, *prepared.skipped, *keys])
+    outcomes = dict.fromkeys(keys, Outcome.REJECTED) | prepared.skipped | dict.fromkeys(ids, Outcome.IMPORTED)
+    outcomes |= dict.fromkeys((*prepared.known, *there), Outcome.ALREADY_IMPORTED)
+    attention = [
+        Attention(order.source_id, order.order_number, order.attention)
+        for order in prepared.orders
+        if order.attention and order.source_id not in there
+    ]
+    return BatchResult(outcomes, attention)
+
+
+def _write(connection: Connection, prepared: Prepared, run: ImportRunContext, now: datetime) -> BatchResult:
+    settings = run.settings
+    result = _judge(connection, prepared, settings.project)
+    new = [order for order in prepared.orders if result.outcomes[order.source_id] is Outcome.IMPORTED]
+    inserted = insert_orders(
+        connection,
+        new,
+        integration=settings.integration,
+        project=settings.project,
+        run_id=run.run_id,
+        folder_ids=_folders_of(connection, new, settings.folder),
+        imported_at=now,
+    )
+    for order in new:
+        if order.source_id not in inserted:  # another process was faster
+            result.outcomes[order.source_id] = Outcome.ALREADY_IMPORTED
+    result.attention = [one for one in result.attention if one.source_id in inserted]
+    notes = [(inserted[one.source_id], "needs attention", one.reason) for one in result.attention]
+    add_history(connection, notes, at=now)
+    _set_aside(connection, prepared, result, run, now)
+    return result
+
+
+def _folders_of(connection: Connection, orders: list[NewOrder], folder: str) -> list[int]:
+    """Return where each order goes; folders are made when first needed."""
+    if not orders:
+        return []
+    usual = folder_id(connection, folder, create=True)
+    if not any(order.attention for order in orders):
+        return [usual] * len(orders)
+    attention = folder_id(connection, NEEDS_ATTENTION, create=True)
+    return [attention if order.attention else usual for order in orders]
+
+
+def _set_aside(
+    connection: Connection, prepared: Prepared, result: BatchResult, run: ImportRunContext, now: datetime
+) -> None:
+    rows = [
+        set_aside.SetAside(row.key, row.id, row.reason, row.payload)
+        for row in prepared.unreadable
+        if result.outcomes[row.key] is Outcome.REJECTED
+    ]
+    settings = run.settings
+    set_aside.set_aside(
+        connection,
+        rows,
+        integration=settings.integration,
+        project=settings.project,
+        run_id=run.run_id,
+        now=now,
+    )
+    readable = [id_ for id_, outcome in result.outcomes.items() if outcome is not Outcome.REJECTED]
+    set_aside.take_back(connection, settings.project, readable)
+
+
+def tally(report: ImportReport, result: BatchResult, outcomes: dict[str, Outcome] | None) -> ImportReport:
+    """Return the report with a batch counted in; the one given stays as it is.
+
+    Args:
+        report: the counts so far.
+        result: what became of the batch.
+        outcomes: what this run saw before, by source id; an order that comes again counts once, as its
+            latest outcome (imported stays imported).
+    """
+    counts, examples = dict(report.counts), {key: list(ids) for key, ids in report.examples.items()}
+    for source_id, outcome in result.outcomes.items():
+        before = outcomes.get(source_id) if outcomes is not None else None
+        if before is Outcome.IMPORTED:
+            result.outcomes[source_id] = before
+            continue
+        if before is not None:
+            counts[before] -= 1
+        counts[outcome] += 1
+        known = examples.setdefault(outcome, [])
+        if outcome in EXPLAINED and len(known) < MAX_EXAMPLES:
+            known.append(source_id)
+    return replace(
+        report,
+        counts=counts,
+        examples=examples,
+        needs_attention=report.needs_attention + len(result.attention),
+        attention=(report.attention + result.attention)[:MAX_ATTENTION],
+    )
+
+
+@task(
+    name="load",
+    task_run_name="load {prepared.number}",
+    cache_policy=NO_CACHE,
+    retries=3,
+    retry_delay_seconds=exponential_backoff(backoff_factor=5),
+    retry_jitter_factor=0.5,
+    retry_condition_fn=only_after(RetriableDeskError),
+)
+async def load_orders(prepared: Prepared, run: ImportRunContext) -> None:
+    """Write one batch into the desk (see ``load``)."""
+    load(prepared, run, now=datetime.now(UTC))

@@ -1,0 +1,119 @@
+"""Which dates a run reads: calendar days of people turned into instants, and marks into windows. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from models.filters import ImportSettings
+
+OVERLAP = timedelta(minutes=5)
+"""How far a check reads back before its mark: podOS may show a change a little later than it dates it."""
+
+
+YEARS = range(1970, 3000)
+"""Days outside of these are a slip of the pen, and near the calendar's ends no time zone can be applied."""
+BEGINNING = datetime(YEARS[0], 1, 1, tzinfo=UTC)
+
+
+class WindowError(ValueError):
+    """A span of time that can't be read."""
+
+
+class Window(NamedTuple):
+    """A half-open span of time, in UTC; None is open on that side."""
+
+    since: datetime | None
+    until: datetime | None
+
+
+class CheckPlan(NamedTuple):
+    """How a check reads: from the mark by ``updatedAt``, or everything by ``createdAt``; ``since`` is UTC."""
+
+    from_mark: bool
+    since: datetime | None
+
+
+def plan_check(settings: ImportSettings, mark: datetime | None) -> CheckPlan:
+    """Return what a check reads.
+
+    Args:
+        settings: the integration's.
+        mark: up to where the orders were read under these very filters; None: nothing vouches.
+    """
+    if mark is None:
+        first = settings.first_import_at
+        return CheckPlan(from_mark=False, since=max(first, BEGINNING).astimezone(UTC) if first else None)
+    return CheckPlan(from_mark=True, since=mark - OVERLAP)
+
+
+def whole_days(since: date, until: date | None, time_zone: str) -> Window:
+    """Return the window of calendar days, both counted whole, in a time zone.
+
+    Raises:
+        WindowError: a day lies outside of ``YEARS``.
+    """
+    begin = _instant(since, time.min, time_zone)
+    if until is None:
+        return Window(begin, None)
+    _check_year(until)
+    return Window(begin, _utc(until + timedelta(days=1), time.min, time_zone))
+
+
+def window_of_import(
+    since: date, since_time: str, until: date | None, until_time: str, time_zone: str
+) -> Window:
+    """Return the window of a manual import.
+
+    Args:
+        since: first day.
+        since_time: ``HH:MM`` or ``HH:MM:SS`` on that day; empty: from its beginning.
+        until: last day, whole unless ``until_time`` is given; None: no end.
+        until_time: the window ends just before it; empty: with the day.
+        time_zone: IANA name.
+
+    Raises:
+        WindowError: the window ends before it begins, or a day lies outside of ``YEARS``.
+    """
+    window = whole_days(since, until, time_zone)
+    begin, end = window
+    if since_time:
+        begin = _instant(since, time.fromisoformat(since_time), time_zone)
+    if until and until_time:
+        end = _instant(until, time.fromisoformat(until_time), time_zone)
+    if begin and end and end <= begin:
+        raise WindowError("until lies before since: nothing is in between")
+    return Window(begin, end)
+
+
+def _instant(day: date, moment: time, time_zone: str) -> datetime:
+    """Return a time of day in a zone as an instant in UTC, where windows are reckoned without summer time."""
+    _check_year(day)
+    return _utc(day, moment, time_zone)
+
+
+def _utc(day: date, moment: time, time_zone: str) -> datetime:
+    return datetime.combine(day, moment, tzinfo=ZoneInfo(time_zone)).astimezone(UTC)
+
+
+def _check_year(day: date) -> None:
+    if day.year not in YEARS:
+        raise WindowError(f"{day} is no day of a podOS order; give one from {YEARS[0]} on")
+
+
+def split_evenly(window: Window, first: datetime, last: datetime, parts: int) -> list[Window]:
+    """Return windows that cover the given one without gap or overlap, equally long where orders lie.
+
+    Args:
+        window: what to cover; its own ends stay as they are.
+        first: date of the first order in it.
+        last: date of the last order in it.
+        parts: how many at most; windows are no shorter than a minute.
+    """
+    minutes = max(1, int((last - first).total_seconds() // 60))
+    parts = max(1, min(parts, minutes))
+    step = (last - first) / parts
+    cuts = [(first + step * number).replace(microsecond=0) for number in range(1, parts)]
+    begins, ends = [window.since, *cuts], [*cuts, window.until]
+    return [Window(begin, end) for begin, end in zip(begins, ends, strict=True)]

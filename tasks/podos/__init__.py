@@ -1,0 +1,1 @@
+"""HTTP to podOS lives here and nowhere else."""

@@ -1,0 +1,119 @@
+"""Which answers are worth asking again for, and after how long: decisions as data, without I/O."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from stamina.instrumentation import RetryDetails
+
+from tasks.podos.errors import (
+    FatalPodosError,
+    PodosError,
+    RetriablePodosError,
+    TokenRefusedError,
+    UnknownProjectError,
+)
+
+logger = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 6
+FIRST_WAIT_SECONDS = 0.5
+MAX_WAIT_SECONDS = 30.0
+MAX_RETRY_AFTER_SECONDS = 120.0
+"""A longer Retry-After is left to the task's retry and the next run: no process sits still for hours."""
+
+REFUSED_CHANGE = frozenset({400, 409, 410, 422})
+"""What podOS says when it does not take this change of this order; asking again changes nothing."""
+
+_ADVICE = {
+    400: "podOS did not accept the request; update this program or report it",
+    404: "podOS does not know this project or order; check the Project Name",
+    408: "podOS took too long; it is asked again",
+    429: "podOS asks for a slower pace; it is asked again later",
+}
+
+
+def error_of_status(
+    status: int,
+    *,
+    project: str,
+    asked: str,
+    retry_after: str | None = None,
+    now: datetime | None = None,
+    words: str = "",
+) -> PodosError | None:
+    """Return the error that an HTTP status stands for, None for success.
+
+    Args:
+        status: the HTTP status.
+        project: the podOS project.
+        asked: the call, for the operator.
+        retry_after: the Retry-After header, in either of its forms.
+        now: aware; the moment that an HTTP date counts from (default: the clock).
+        words: podOS's own message, already known to hold no personal data.
+    """
+    facts = {"project": project, "asked": asked}
+    if 200 <= status < 300:
+        return None
+    if status in {401, 403}:
+        return TokenRefusedError(
+            "podOS refused the token: connect again with a valid one", status=status, **facts
+        )
+    if status == 404:
+        return UnknownProjectError(_ADVICE[404], status=status, **facts)
+    if status in {408, 425, 429} or status >= 500:
+        return RetriablePodosError(
+            _ADVICE.get(status, "podOS has trouble; it is asked again"),
+            status=status,
+            retry_after_seconds=retry_after_seconds(retry_after, now=now),
+            **facts,
+        )
+    if 300 <= status < 400:
+        return FatalPodosError(
+            "podOS sent us to another address, which is not followed; check the podOS Address",
+            status=status,
+            **facts,
+        )
+    message = f"{_ADVICE.get(status, _ADVICE[400])}{': ' + words if words else ''}"
+    return FatalPodosError(message, status=status, words=words, **facts)
+
+
+def retry_after_seconds(header: str | None, *, now: datetime | None = None) -> float | None:
+    """Return the seconds that a Retry-After header asks for, None where it is absent or unreadable.
+
+    Both forms of RFC 9110 10.2.3 are read: seconds, and an HTTP date.
+    """
+    if header is None or not header.strip():
+        return None
+    if header.strip().isdecimal():
+        return float(header.strip())
+    try:
+        moment = parsedate_to_datetime(header.strip())
+    except (ValueError, OverflowError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
+
+
+def log_retry(details: RetryDetails) -> None:
+    """Tell the run's log that podOS is asked again, when and why."""
+    logger.warning(
+        "%s; asked again in %.1f s (attempt %d failed)",
+        details.caused_by,
+        details.wait_for,
+        details.retry_num,
+    )
+
+
+def backoff_hook(error: Exception, *, longest_seconds: float = MAX_RETRY_AFTER_SECONDS) -> bool | float:
+    """Tell stamina whether to ask again: False, True (its own growing pause) or the seconds podOS named."""
+    if not isinstance(error, RetriablePodosError):
+        return False
+    if error.retry_after_seconds is None:
+        return True
+    if error.retry_after_seconds > longest_seconds:
+        return False
+    return error.retry_after_seconds

@@ -1,0 +1,250 @@
+"""Read what a run needs from podOS, over several connections at once, in batches that a task can carry."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Self
+
+from models.podos import Fulfillment
+from tasks.podos.client import ListQuery, PodosClient
+from tasks.podos.paging import DateField, WindowScan, date_of
+from tasks.podos.parsing import Row, Unreadable
+
+NEWEST_ROWS = 20
+MIN_PAGES_TO_SPLIT = 2
+MIN_SPLIT = timedelta(seconds=4)
+SLOW_PAGE_SECONDS = 0.02
+"""A page that comes quicker costs more to read than to wait for: a second connection would not help."""
+
+
+@dataclass(frozen=True)
+class ScanPlan:
+    """What to read: rows whose ``field`` lies in ``[since, until)``; None is open on that side.
+
+    ``newest`` is the date of the newest row, where known: it tells how an open window can be split.
+    With ``ids`` only those fulfillments are read.
+    """
+
+    field: DateField
+    since: datetime | None = None
+    until: datetime | None = None
+    newest: datetime | None = None
+    ids: tuple[str, ...] | None = None
+    parallel: bool = True
+
+
+class Batch:
+    """Rows on their way to the desk. A plain object, so that the engine does not walk through its rows.
+
+    ``known`` are the ids of rows that the desk has by now, where somebody asked it: they need no more work.
+    """
+
+    __slots__ = ("fulfillments", "known", "number", "read_to", "unreadable")
+
+    def __init__(self, number: int, rows: Sequence[Row], read_to: datetime | None) -> None:
+        self.number = number
+        self.fulfillments = [row for row in rows if isinstance(row, Fulfillment)]
+        self.unreadable = [row for row in rows if isinstance(row, Unreadable)]
+        self.read_to = read_to
+        self.known: frozenset[str] = frozenset()
+
+    def __len__(self) -> int:
+        """Return the number of rows, readable or not."""
+        return len(self.fulfillments) + len(self.unreadable)
+
+    def __repr__(self) -> str:
+        """Name the batch without anything of what is in it."""
+        return f"Batch {self.number} of {len(self)} rows"
+
+
+@dataclass
+class _Lane:
+    scan: WindowScan
+    request: asyncio.Task[list[Row]] | None = field(default=None)
+
+
+class Scan:
+    """Reads a plan batch by batch; use it with ``async with``.
+
+    Windows are split where the work is: an idle connection takes half of what the busiest has before it.
+    While a batch is transformed and loaded the next page of each window is on its way already, so that
+    waiting and working overlap. After an error nothing is lost: ``next_batch`` goes on where it stood.
+    """
+
+    def __init__(
+        self,
+        client: PodosClient,
+        plan: ScanPlan,
+        *,
+        connections: int = 8,
+        page_size: int = 100,
+        project: str = "",
+    ) -> None:
+        self._client = client
+        self._plan = plan
+        # By updatedAt a row moves from one lane's window to another's, which may have been read by then.
+        self._connections = connections if plan.parallel and plan.field == "createdAt" else 1
+        self._page_size = page_size
+        self._project = project
+        self._rows: list[Row] = []
+        self._undated: set[str] = set()
+        self._ids_left = list(plan.ids or ())
+        self._quickest_page_seconds: float | None = None
+        self._lanes = [] if plan.ids is not None else [self._lane(plan.since, plan.until)]
+        self.batches = 0
+
+    async def __aenter__(self) -> Self:
+        """Return the scan itself."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give up the requests that are under way."""
+        requests = [lane.request for lane in self._lanes if lane.request]
+        for request in requests:
+            request.cancel()
+        await asyncio.gather(*requests, return_exceptions=True)
+
+    async def next_batch(self, size: int = 1000) -> Batch | None:
+        """Return about ``size`` rows in the order they were read, None when all was read.
+
+        Raises:
+            PodosError: as the client's; call again to go on.
+        """
+        while len(self._rows) < size and (self._ids_left or self._lanes):
+            if self._ids_left:
+                await self._read_ids(size)
+            else:
+                await self._read_lanes()
+        rows, self._rows = self._rows, []
+        if not rows:
+            return None
+        self.batches += 1
+        return Batch(self.batches, rows, self._read_to(rows))
+
+    @property
+    def finished(self) -> bool:
+        """Whether all was read and given out."""
+        return not (self._rows or self._ids_left or self._lanes)
+
+    def _read_to(self, rows: Sequence[Row]) -> datetime | None:
+        """Return up to where a scan by ``updatedAt`` has read: only such a scan moves the mark."""
+        if self._plan.field != "updatedAt" or self._plan.ids is not None:
+            return None
+        newest = max((date for row in rows if (date := date_of(row, "updatedAt"))), default=None)
+        # While the pages of a dense second are turned, later rows are given out before all of its own.
+        positions = [lane.scan.position for lane in self._lanes]
+        if newest is None or None in positions:
+            return None
+        return min([newest, *(position for position in positions if position)])
+
+    async def _read_ids(self, size: int) -> None:
+        group = self._ids_left[:size]
+        self._rows += await self._client.get_by_ids(group)
+        self._ids_left = self._ids_left[size:]
+
+    async def _read_lanes(self) -> None:
+        self._ask_ahead()
+        requests = [lane.request for lane in self._lanes if lane.request]
+        await asyncio.wait(requests, return_when=asyncio.FIRST_COMPLETED)
+        failed = [request for request in requests if _has_failed(request)]
+        for lane in [lane for lane in self._lanes if lane.request and lane.request.done()]:
+            request, lane.request = lane.request, None
+            if request and request not in failed:
+                self._take(request.result())
+            if lane.scan.finished:
+                self._lanes.remove(lane)
+        if failed:
+            await failed[0]
+        self._ask_ahead()
+        await asyncio.sleep(0)  # the new requests leave before the caller works on what came
+
+    def _ask_ahead(self) -> None:
+        """Have one request under way for each window; idle connections get windows of their own."""
+        self._split_for_idle_connections()
+        for lane in self._lanes:
+            if lane.request is None or _has_failed(lane.request):
+                lane.request = asyncio.create_task(self._timed(lane.scan))
+
+    async def _timed(self, scan: WindowScan) -> list[Row]:
+        started = time.monotonic()
+        rows = await scan.next_rows()
+        # The quickest of all pages: one that waited for our own work says nothing about podOS.
+        seconds = time.monotonic() - started
+        self._quickest_page_seconds = min(seconds, self._quickest_page_seconds or seconds)
+        return rows
+
+    def _take(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            if isinstance(row, Unreadable) and date_of(row, self._plan.field) is None:
+                if row.key in self._undated:
+                    continue
+                self._undated.add(row.key)
+            self._rows.append(row)
+
+    def _lane(self, since: datetime | None, until: datetime | None) -> _Lane:
+        return _Lane(
+            WindowScan(
+                self._client.list_page,
+                field=self._plan.field,
+                since=since,
+                until=until,
+                page_size=self._page_size,
+                project=self._project,
+            )
+        )
+
+    def _split_for_idle_connections(self) -> None:
+        if (self._quickest_page_seconds or 0.0) < SLOW_PAGE_SECONDS:
+            return
+        while 0 < len(self._lanes) < self._connections:
+            busiest = max(self._lanes, key=self._rows_left)
+            cut = self._middle_of_the_rest(busiest.scan)
+            if cut is None:
+                return
+            until, busiest.scan.until = busiest.scan.until, cut
+            self._lanes.append(self._lane(cut, until))
+
+    def _rows_left(self, lane: _Lane) -> float:
+        """Return about how many rows a lane still has before it, judged by its last page."""
+        rest = self._rest(lane.scan)
+        return 0.0 if rest is None else rest.total_seconds() * (lane.scan.rows_a_second or 0.0)
+
+    def _rest(self, scan: WindowScan) -> timedelta | None:
+        end = scan.until or self._plan.newest
+        return end - scan.reached if end and scan.reached and end > scan.reached else None
+
+    def _middle_of_the_rest(self, scan: WindowScan) -> datetime | None:
+        rest = self._rest(scan)
+        if rest is None or rest < MIN_SPLIT or scan.reached is None or scan.rows_a_second is None:
+            return None
+        if rest.total_seconds() * scan.rows_a_second < MIN_PAGES_TO_SPLIT * self._page_size:
+            return None
+        return (scan.reached + rest / 2).replace(microsecond=0)
+
+
+def _has_failed(request: asyncio.Task[list[Row]]) -> bool:
+    """Tell a request that ended with an error, also one of before the last call: it is asked again."""
+    return request.done() and (request.cancelled() or request.exception() is not None)
+
+
+async def newest_date(client: PodosClient, field: DateField) -> datetime | None:
+    """Return the newest ``field`` of all rows by podOS's own clock, None for an empty project.
+
+    It is asked before a full scan begins: what changes during the scan is newer, and the next check finds it.
+    """
+    answer = await client.list_page(ListQuery(sort_by=f"-{field}", page_size=NEWEST_ROWS))
+    return max((date for row in answer.rows if (date := date_of(row, field))), default=None)
+
+
+async def oldest_date(client: PodosClient, field: DateField, since: datetime | None) -> datetime | None:
+    """Return the oldest ``field`` of the rows from an instant on, None where there are none."""
+    query = ListQuery(sort_by=field, date_field=field, start=since, page_size=1)
+    answer = await client.list_page(query)
+    return max((date for row in answer.rows if (date := date_of(row, field))), default=None)

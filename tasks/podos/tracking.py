@@ -1,0 +1,109 @@
+"""The calls that tracking needs: see what podOS shows of orders, and write it for one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import quote
+
+import httpx
+
+from models.podos import HeldTracking
+from tasks.podos.client import IDS_PER_REQUEST, ListQuery, PodosClient
+from tasks.podos.errors import (
+    FatalPodosError,
+    RefusedChangeError,
+    RetriablePodosError,
+    UnknownProjectError,
+)
+from tasks.podos.held import BrokenAnswerError, parse_held, parse_held_page
+from tasks.podos.retry import REFUSED_CHANGE
+
+_LIST = "/v1/fulfillments"
+
+
+async def find_held(client: PodosClient, ids: Sequence[str]) -> list[HeldTracking]:
+    """Return what podOS shows of these fulfillments, at most 100; those it does not know are left out.
+
+    Raises:
+        RetriablePodosError: podOS did not answer properly in all attempts.
+        FatalPodosError: token, project or answer are wrong.
+
+    Safe to repeat.
+    """
+    return await client.retried(_find_held_once, client, tuple(ids[:IDS_PER_REQUEST]))
+
+
+async def get_held(client: PodosClient, source_id: str) -> HeldTracking | None:
+    """Return what podOS shows of one fulfillment, None if it does not know it. Safe to repeat."""
+    try:
+        return await client.retried(_get_held_once, client, source_id)
+    except UnknownProjectError:
+        return None
+
+
+async def patch_fulfillment(
+    client: PodosClient, source_id: str, *, courier: str, code: str, url: str | None, status: str = "complete"
+) -> HeldTracking:
+    """Write tracking and status of one fulfillment in one call, and return what podOS shows then.
+
+    It is asked once. After a ``RetriablePodosError`` other than 429 the change may have been made or not:
+    look what podOS shows before asking again.
+
+    Raises:
+        RetriablePodosError: podOS did not answer properly.
+        RefusedChangeError: podOS does not know this fulfillment, or does not take the change.
+        FatalPodosError: the token was refused, or what answered is not podOS.
+    """
+    tracking = {"courier": courier, "code": code, **({"url": url} if url else {})}
+    path = f"{_LIST}/{quote(source_id, safe='')}"
+    try:
+        response = await client.send(
+            "PATCH",
+            path,
+            body={"status": status, "tracking": tracking},
+            hidden=[text for text in (code, url) if text],
+        )
+    except UnknownProjectError as error:
+        raise _refused("podOS does not know this order", error) from None
+    except FatalPodosError as error:
+        if error.status in REFUSED_CHANGE:
+            raise _refused("podOS did not accept the tracking", error) from None
+        raise
+    return _held_of(client, response, f"PATCH {path}")
+
+
+def _refused(message: str, error: FatalPodosError) -> RefusedChangeError:
+    facts = {"project": error.project, "asked": error.asked, "words": error.words}
+    return RefusedChangeError(message, status=error.status, **facts)
+
+
+async def _find_held_once(client: PodosClient, ids: tuple[str, ...]) -> list[HeldTracking]:
+    found: dict[str, HeldTracking] = {}
+    page: int | None = 1
+    while page is not None and page <= len(ids):
+        query = ListQuery(ids=ids, page=page, page_size=IDS_PER_REQUEST)
+        response = await client.send("GET", _LIST, params=query.params())
+        try:
+            rows, page = parse_held_page(response.content)
+        except BrokenAnswerError as error:
+            raise _broken(client, error, f"GET {_LIST}", response) from None
+        found |= {row.id: row for row in rows if row.id in ids}
+    return list(found.values())
+
+
+async def _get_held_once(client: PodosClient, source_id: str) -> HeldTracking:
+    path = f"{_LIST}/{quote(source_id, safe='')}"
+    return _held_of(client, await client.send("GET", path), f"GET {path}")
+
+
+def _held_of(client: PodosClient, response: httpx.Response, asked: str) -> HeldTracking:
+    try:
+        return parse_held(response.content)
+    except BrokenAnswerError as error:
+        raise _broken(client, error, asked, response) from None
+
+
+def _broken(
+    client: PodosClient, error: BrokenAnswerError, asked: str, response: httpx.Response
+) -> RetriablePodosError:
+    return RetriablePodosError(str(error), project=client.project, asked=asked, status=response.status_code)

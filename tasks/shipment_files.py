@@ -1,0 +1,129 @@
+"""Read shipments from a CSV file, as spreadsheets and shipping programs write it. Bounded in size."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+COLUMNS = ("order", "courier", "code", "url", "shipped_at")
+NEEDED = ("order", "courier", "code")
+MAX_FILE_BYTES = 20_000_000
+MAX_ROWS = 100_000
+
+
+class ShipmentFileError(Exception):
+    """A file can't be used at all; the text says what to change."""
+
+
+class FileRow(NamedTuple):
+    """One row of a file, its values as written; ``line`` is where it begins, from 1."""
+
+    line: int
+    order: str
+    courier: str
+    code: str
+    url: str
+    shipped_at: str
+
+
+class BadRow(NamedTuple):
+    """A row that can't be taken, and why; the reason holds no value of the row."""
+
+    line: int
+    reason: str
+
+
+class FileRows(NamedTuple):
+    """The rows of a file: those of the right shape, and the others."""
+
+    rows: list[FileRow]
+    bad: list[BadRow]
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return a file's content.
+
+    Raises:
+        ShipmentFileError: it is larger than ``MAX_FILE_BYTES``; then nothing of it is read.
+        OSError: it can't be read.
+    """
+    with path.open("rb") as file:
+        content = file.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise ShipmentFileError(f"the file is larger than {MAX_FILE_BYTES // 1_000_000} MB: split it")
+    return content
+
+
+def read_rows(content: bytes) -> FileRows:
+    """Return the rows of a CSV file.
+
+    Header names may be in capitals and in any order, further columns are passed over; the separator is a
+    comma or a semicolon; the text is UTF-8, with or without a byte order mark. Empty lines do not count.
+
+    Raises:
+        ShipmentFileError: it has too many rows, is no UTF-8, or lacks a column.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ShipmentFileError("the file is not UTF-8: save it as CSV UTF-8") from None
+    lines = _lines(text)
+    header = next(lines, None)
+    if header is None or isinstance(header, BadRow):
+        raise ShipmentFileError(f"the file has no header line: {', '.join(COLUMNS)}")
+    places, width = _places(header[1]), len(header[1])
+    found = FileRows([], [])
+    for line in lines:
+        if isinstance(line, BadRow):
+            found.bad.append(line)
+        elif len(line[1]) > width:
+            found.bad.append(BadRow(line[0], "it has more columns than the header"))
+        else:
+            found.rows.append(_row(*line, places))
+        if len(found.rows) + len(found.bad) > MAX_ROWS:
+            raise ShipmentFileError(f"the file has more than {MAX_ROWS} rows: split it")
+    return found
+
+
+def _lines(text: str) -> Iterator[tuple[int, list[str]] | BadRow]:
+    """Yield each row that is not empty with its line number, or why it can't be read."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text), strict=True)
+    while True:
+        line = reader.line_num + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            yield BadRow(line, "its quotation marks are not closed, or it is far too long")
+            continue
+        if any(cell.strip() for cell in cells):
+            yield line, cells
+
+
+def _separator(text: str) -> str:
+    header = text.lstrip().partition("\n")[0]
+    return ";" if header.count(";") > header.count(",") else ","
+
+
+def _places(header: list[str]) -> dict[str, int]:
+    names = [name.strip().casefold() for name in header]
+    twice = [name for name in COLUMNS if names.count(name) > 1]
+    if twice:
+        raise ShipmentFileError(f"the file has the column {twice[0]} twice")
+    missing = [name for name in NEEDED if name not in names]
+    if missing:
+        raise ShipmentFileError(
+            f"the file lacks the column {', '.join(missing)}; it needs {', '.join(NEEDED)}"
+        )
+    return {name: names.index(name) for name in COLUMNS if name in names}
+
+
+def _row(line: int, cells: list[str], places: dict[str, int]) -> FileRow:
+    values = {
+        name: cells[places[name]] if name in places and places[name] < len(cells) else "" for name in COLUMNS
+    }
+    return FileRow(line, **values)
