@@ -1,0 +1,180 @@
+"""A manual import of any size, split into windows that many workers share."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
+from prefect.states import Completed
+from sqlalchemy import Engine
+
+from flows.import_orders import FAILURES, failed, import_window, watching
+from models.desk import WindowState
+from models.forms import Backfill
+from models.reports import ImportReport
+from models.settings import Environment, Integration
+from tasks.desk.backfills import (
+    BackfillRequest,
+    WindowRecord,
+    plan_backfill,
+    unfinished_backfill,
+    window_done,
+    window_failed,
+    window_of,
+    windows_of,
+)
+from tasks.desk.engine import opened_desk
+from tasks.desk.errors import DeskError
+from tasks.desk.leases import HeldLease
+from tasks.integrations import load_integration
+from tasks.pacing import open_podos
+from tasks.planning import Window, split_evenly, window_of_import
+from tasks.podos.client import PodosClient
+from tasks.podos.scan import ScanPlan, newest_date, oldest_date
+from tasks.report import publish_report, reason_of
+from tasks.windows import (
+    Progress,
+    added_up,
+    check_workers,
+    hand_out_window,
+    note_the_dead,
+    still_running,
+)
+
+POLL_SECONDS = 2.0
+
+
+class WindowsFailedError(DeskError):
+    """Some windows of a backfill failed; the others are done."""
+
+
+def _run_name() -> str:
+    request: Any = flow_run.parameters.get("request") or {}
+    fields = request if isinstance(request, dict) else request.model_dump(mode="json")
+    days = f"{fields.get('integration')} from {fields.get('since')}"
+    return f"backfill {days} at {datetime.now(UTC):%Y-%m-%d %H:%M}"
+
+
+@flow(name="backfill-orders", flow_run_name=_run_name)
+async def backfill_orders(request: Backfill) -> State[None]:
+    """Import orders from a date on, in windows that the workers share; goes on where an earlier one stopped.
+
+    Args:
+        request: Which integration, from when to when, and in how many windows.
+    """
+    name = request.integration
+    try:
+        integration = await load_integration(name)
+        await check_workers()
+        with opened_desk(Environment().database_url()) as engine, HeldLease(engine, f"backfill:{name}"):
+            backfill_id = await begin_backfill(engine, request, integration)
+            await hand_out_what_is_left(engine, backfill_id)
+            report = await follow(engine, backfill_id, name)
+            await publish_report(report)
+            check_complete(windows_of(engine, backfill_id))
+    except FAILURES as error:
+        return failed(error)
+    return Completed(message=report.one_line())
+
+
+@flow(name="import-window", flow_run_name="backfill {backfill} window {window}")
+async def import_one_window(backfill: int, window: int) -> State[None]:
+    """Import one window of a backfill; the backfill starts this for each of its windows.
+
+    Args:
+        backfill: The number of the backfill in the desk.
+        window: The number of the window, from 1.
+    """
+    try:
+        with opened_desk(Environment().database_url()) as engine:
+            name, record = window_of(engine, backfill, window)
+            try:
+                plan = ScanPlan("createdAt", since=record.since, until=record.until)
+                report = await import_window(name, await load_integration(name), plan, dry_run=False)
+            except FAILURES as error:
+                window_failed(engine, backfill, window, reason_of(error))
+                raise
+            window_done(engine, backfill, window, report)
+    except FAILURES as error:
+        return failed(error)
+    return Completed(message=report.one_line())
+
+
+async def begin_backfill(engine: Engine, request: Backfill, integration: Integration) -> int:
+    """Return the backfill to work on: one of this request that was not finished, else a new one."""
+    settings = integration.import_settings(request.integration)
+    window = window_of_import(request.since, "", request.until, "", integration.time_zone)
+    if window.since is None:
+        raise ValueError("a backfill needs a first day")
+    wanted = BackfillRequest(
+        request.integration, settings.filter_fingerprint(), window.since.astimezone(UTC), window.until
+    )
+    left = unfinished_backfill(engine, wanted)
+    if left is not None:
+        return left
+    async with open_podos(engine, request.integration, integration) as client:
+        windows = await plan_windows(client, window, request.windows)
+    spans = [(part.since, part.until) for part in windows if part.since]
+    return plan_backfill(engine, wanted, spans, now=datetime.now(UTC))
+
+
+async def plan_windows(client: PodosClient, window: Window, parts: int) -> list[Window]:
+    """Split a window where its orders lie, as podOS has them now."""
+    newest = await newest_date(client, "createdAt")
+    oldest = await oldest_date(client, "createdAt", window.since)
+    last = min(filter(None, (newest, window.until)), default=None)
+    if oldest is None or last is None or last <= oldest:
+        return [window]
+    return split_evenly(window, oldest, last + timedelta(seconds=1), parts)
+
+
+async def hand_out_what_is_left(engine: Engine, backfill_id: int) -> None:
+    """Start a flow run for each window that is not done and has none that still waits or works."""
+    left = [window for window in windows_of(engine, backfill_id) if window.state != WindowState.DONE]
+    busy = await still_running(left)
+    for window in left:
+        if window.number not in busy:
+            await hand_out_window(engine, backfill_id, window)
+
+
+async def follow(engine: Engine, backfill_id: int, name: str) -> ImportReport:
+    """Wait until every window is done or failed, tell how far it is, and return the reports added up."""
+    started, progress = time.monotonic(), Progress()
+    while True:
+        windows = windows_of(engine, backfill_id)
+        report = added_up(ImportReport(name, "backfill", dry_run=False), windows)
+        report.since, report.until = windows[0].since, windows[-1].until
+        report.seconds = time.monotonic() - started
+        if watcher := watching.get():
+            watcher.see(report)
+        await progress.show(windows, name)
+        if all(window.state in {WindowState.DONE, WindowState.FAILED} for window in windows):
+            return report
+        await asyncio.sleep(POLL_SECONDS)
+        await note_the_dead(engine, backfill_id, windows_of(engine, backfill_id))
+
+
+def check_complete(windows: list[WindowRecord]) -> None:
+    """Name the windows that failed.
+
+    Raises:
+        WindowsFailedError: there are some.
+    """
+    bad = [window for window in windows if window.state == WindowState.FAILED]
+    if not bad:
+        return
+    named = "; ".join(
+        f"window {one.number} ({one.since:%Y-%m-%d %H:%M} to "
+        f"{f'{one.until:%Y-%m-%d %H:%M}' if one.until else 'now'} UTC): {one.error}"
+        for one in bad[:5]
+    )
+    more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
+    raise WindowsFailedError(
+        f"{len(windows) - len(bad)} of {len(windows)} windows are done; {named}{more}. "
+        "The same backfill again repeats only what is left"
+    )

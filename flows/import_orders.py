@@ -1,0 +1,211 @@
+"""What every import does: extract, transform, load, report. The flows beside this file say what to read."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
+from prefect.states import Failed
+
+from models.desk import RunState
+from models.reports import ImportReport, Outcome
+from models.settings import Environment, Integration
+from tasks.collecting import collecting_seldom
+from tasks.desk.engine import opened_desk
+from tasks.desk.errors import DeskError
+from tasks.desk.leases import HeldLease
+from tasks.desk.runs import begin_run, finish_run, read_mark, vouch
+from tasks.desk.set_aside import note_gone, waiting_rows
+from tasks.extract import extract_orders
+from tasks.integrations import IntegrationError
+from tasks.load import ImportRunContext, load_orders, recognize
+from tasks.pacing import open_podos
+from tasks.planning import WindowError, plan_check
+from tasks.podos.client import PodosClient
+from tasks.podos.errors import PodosError
+from tasks.podos.scan import Scan, ScanPlan, newest_date
+from tasks.report import publish_report, reason_of
+from tasks.transform import Prepared, transform_orders
+
+logger = logging.getLogger(__name__)
+
+FAILURES = (PodosError, DeskError, IntegrationError, WindowError)
+"""What can end a run with a sentence for the operator; anything else is a fault of this program."""
+
+
+class Watcher:
+    """Follows runs in this process, for the command line: the newest report, and the error that ended one."""
+
+    def __init__(self, on_report: Callable[[ImportReport], None] | None = None) -> None:
+        self.reports: dict[str, ImportReport] = {}
+        self.error: Exception | None = None
+        self._on_report = on_report
+
+    def see(self, report: ImportReport) -> None:
+        """Take the newest report of a run."""
+        self.reports[report.integration] = report
+        if self._on_report:
+            self._on_report(report)
+
+
+watching: ContextVar[Watcher | None] = ContextVar("watching", default=None)
+
+
+def failed(error: Exception) -> State[None]:
+    """Return the final state of a run that ended with one of ``FAILURES``: its message says what to do."""
+    if watcher := watching.get():
+        watcher.error = error
+    return Failed(message=str(error))
+
+
+async def check(name: str, integration: Integration) -> ImportReport:
+    """Look for new orders of one integration: from its mark, or all of them where nothing vouches for one.
+
+    Raises:
+        LeaseHeldError: another check of it is at work.
+        PodosError, DeskError: the run failed; what was loaded stays, the mark stands behind it.
+
+    Safe to repeat.
+    """
+    settings = integration.import_settings(name)
+    lease_name = f"check:{name}"
+    with opened_desk(Environment().database_url()) as engine, HeldLease(engine, lease_name) as lease:
+        mark = read_mark(engine, settings)
+        plan = plan_check(settings, mark)
+        report = ImportReport(name, "check", dry_run=False, since=plan.since)
+        run = ImportRunContext(engine, settings, report, lease=lease, outcomes={} if plan.from_mark else None)
+        async with (
+            open_podos(engine, name, integration) as client,
+            recorded(run, lease_name, mark_before=mark),
+        ):
+            if plan.from_mark:
+                await import_all(client, ScanPlan("updatedAt", plan.since, parallel=False), run)
+            else:
+                await check_from_the_start(client, run)
+    return run.report
+
+
+async def check_from_the_start(client: PodosClient, run: ImportRunContext) -> None:
+    """Import everything since the First Import Date; the mark moves only when all of it is in the desk."""
+    mark_at_end = await newest_date(client, "updatedAt")
+    newest = await newest_date(client, "createdAt")
+    await import_all(client, ScanPlan("createdAt", run.report.since, newest=newest), run)
+    if mark_at_end:
+        vouch(run.engine, run.settings, mark_at_end, run.run_id)
+
+
+async def import_window(
+    name: str, integration: Integration, plan: ScanPlan, *, dry_run: bool
+) -> ImportReport:
+    """Import what a person asked for: a window of dates or single orders. Moves no mark. Safe to repeat."""
+    settings = integration.import_settings(name)
+    report = ImportReport(name, "import", dry_run=dry_run, since=plan.since, until=plan.until)
+    with opened_desk(Environment().database_url()) as engine:
+        run = ImportRunContext(engine, settings, report)
+        async with open_podos(engine, name, integration) as client:
+            if plan.ids is None and plan.until is None:
+                plan = replace(plan, newest=await newest_date(client, "createdAt"))
+            if dry_run:
+                await import_all(client, plan, run, from_first_import_date=False)
+                return run.report
+            lease_name = f"import:{uuid4()}"
+            with HeldLease(engine, lease_name) as run.lease:
+                async with recorded(run, lease_name):
+                    await import_all(client, plan, run, from_first_import_date=False)
+    return run.report
+
+
+async def replay(name: str, integration: Integration) -> ImportReport:
+    """Try the orders that were set aside again, as podOS has them now. Safe to repeat."""
+    settings = integration.import_settings(name)
+    lease_name = f"replay:{name}"
+    with opened_desk(Environment().database_url()) as engine, HeldLease(engine, lease_name) as lease:
+        ids, without_id = waiting_rows(engine, settings.project)
+        report = ImportReport(name, "replay", dry_run=False)
+        report.counts[Outcome.REJECTED] = len(without_id)  # nothing can ask podOS for these
+        run = ImportRunContext(engine, settings, report, lease=lease, outcomes={})
+        async with open_podos(engine, name, integration) as client, recorded(run, lease_name):
+            await import_all(client, ScanPlan("createdAt", ids=tuple(ids)), run, from_first_import_date=False)
+            note_gone(engine, settings.project, set(ids) - set(run.outcomes or ()))
+    return run.report
+
+
+async def import_all(
+    client: PodosClient, plan: ScanPlan, run: ImportRunContext, *, from_first_import_date: bool = True
+) -> None:
+    """Extract, transform and load batch by batch until all was read, then leave the report in the UI."""
+    started = time.monotonic()
+    with collecting_seldom():
+        await _import_batches(client, plan, run, started, from_first_import_date=from_first_import_date)
+    _tell(run.report, started)
+    await publish_report(run.report)
+
+
+async def _import_batches(
+    client: PodosClient,
+    plan: ScanPlan,
+    run: ImportRunContext,
+    started: float,
+    *,
+    from_first_import_date: bool,
+) -> None:
+    async with Scan(client, plan, connections=client.connections, project=run.settings.project) as scan:
+        while not scan.finished:
+            prepared = await _next_prepared(scan, plan, run, from_first_import_date=from_first_import_date)
+            if prepared:
+                await load_orders(prepared, run)
+                _tell(run.report, started)
+            del prepared  # before the next batch is read: two at once would double the memory
+
+
+async def _next_prepared(
+    scan: Scan, plan: ScanPlan, run: ImportRunContext, *, from_first_import_date: bool
+) -> Prepared | None:
+    batch = await extract_orders(scan, scan.batches + 1)
+    if batch is None:
+        return None
+    if plan.field == "updatedAt":  # a check reads again what was there: mostly nothing is new
+        recognize(batch, run)
+    return await transform_orders(batch, run.settings, from_first_import_date=from_first_import_date)
+
+
+def _tell(report: ImportReport, started: float) -> None:
+    report.seconds = time.monotonic() - started
+    logger.info("%s of %s: %s", report.kind, report.integration, report.one_line())
+    if watcher := watching.get():
+        watcher.see(report)
+
+
+@asynccontextmanager
+async def recorded(
+    run: ImportRunContext,
+    lease_name: str,
+    *,
+    mark_before: datetime | None = None,
+) -> AsyncIterator[None]:
+    """Keep the desk's own row of a run: begun, and how it ended, whatever ends it."""
+    run.report.run_id = begin_run(
+        run.engine,
+        run.settings,
+        run.report,
+        lease_name=lease_name,
+        mark_before=mark_before,
+        flow_run_id=flow_run.id,
+        now=datetime.now(UTC),
+    )
+    try:
+        yield
+    except BaseException as error:
+        state = RunState.FAILED if isinstance(error, Exception) else RunState.CRASHED
+        with suppress(DeskError):  # the error that ended the run says more
+            finish_run(run.engine, run.run_id, state, now=datetime.now(UTC), error=reason_of(error))
+        raise
+    finish_run(run.engine, run.run_id, RunState.COMPLETED, now=datetime.now(UTC))
