@@ -1,0 +1,102 @@
+"""The command line `desk`: its topics, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from deployments.commands import (
+    backfills,
+    copying,
+    folders,
+    history,
+    imports,
+    integrations,
+    orders,
+    shipping,
+    sync,
+    system,
+)
+from deployments.exit_codes import ExitCode, exit_code_of, message_of
+from deployments.output import say
+
+TOPICS = (
+    system,
+    integrations,
+    imports,
+    backfills,
+    copying,
+    orders,
+    folders,
+    shipping,
+    sync,
+    history,
+)
+
+app = typer.Typer(
+    name="desk",
+    help="Import podOS orders into your own order desk, and look after them there.",
+    epilog="Example: desk orders --folder New",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",  # lines of a docstring flow together
+    pretty_exceptions_enable=False,
+)
+for topic in TOPICS:
+    topic.register(app)
+
+
+def main() -> None:
+    """Run the command line of this process and exit with its code."""
+    sys.exit(run())
+
+
+def run(args: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code; an error is told in a sentence on stderr.
+
+    Args:
+        args: the arguments after ``desk``; None takes those of the process.
+    """
+    try:
+        result = app(args=args, prog_name="desk", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _reader_left()
+    except SystemExit as end:  # Typer's own way out when the reader of stdout has left
+        if isinstance(end.__context__, BrokenPipeError):
+            return _reader_left()
+        raise
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last stop of every error
+        return _told(error)
+    code = result if isinstance(result, int) else 0
+    if code == ExitCode.INTERRUPTED:
+        return _told(KeyboardInterrupt())
+    return code
+
+
+def _told(error: BaseException) -> int:
+    """Tell the operator about an error and return the exit code."""
+    if isinstance(error, typer.Abort):  # a question got no answer, or Ctrl-C at one
+        error = KeyboardInterrupt()
+    if isinstance(error, typer.TyperException):
+        text = error.format_message()
+        context = getattr(error, "ctx", None)
+        if type(error).__name__ == "NoArgsIsHelpError":
+            say(text)
+        else:
+            hint = f". See: {context.command_path} --help" if context else ""
+            say(f"Error: {text.rstrip('.')}{hint}")
+        return ExitCode.BAD_INPUT
+    say(f"Error: {message_of(error)}")
+    return exit_code_of(error)
+
+
+def _reader_left() -> int:
+    """End quietly: whoever read our output had enough (`desk orders export | head -1`)."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, sys.stdout.fileno())
+    os.close(nothing)
+    return 0

@@ -1,0 +1,39 @@
+"""`desk copy-to`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from deployments.desk_access import open_the_desk
+from deployments.output import AsJson, print_json, progress, say, table
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("copy-to", epilog="Example: desk copy-to postgresql+psycopg://desk@db.example.test/desk")(
+        copy_to
+    )
+
+
+def copy_to(
+    url: Annotated[str, typer.Argument(metavar="URL", help="SQLAlchemy address of the other database.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Copy this desk into another database, mostly SQLite into PostgreSQL, and compare both row by row.
+
+    Stopped and started again, it goes on with the rows that are missing. Keep the password out of the
+    address: PGPASSWORD or ~/.pgpass hold it. Afterwards set DESK_DATABASE_URL to the new address.
+    """
+    from tasks.desk.copying import copy_desk
+    from tasks.desk.engine import opened_desk
+
+    with open_the_desk() as source, opened_desk(url) as target, progress("copying the desk") as show:
+        counts = copy_desk(source, target, lambda name, done: show(done, f"{done} rows, now {name}"))
+    if as_json:
+        print_json(counts)
+        return
+    table(["Table", "Rows"], list(counts.items()))
+    say("both databases hold the same; next: set DESK_DATABASE_URL to the new address")

@@ -1,0 +1,41 @@
+"""What Prefect must be told before it is imported; what the user set in the environment wins."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The checkout: prefect.yaml lies here."""
+
+PREFECT_DEFAULTS = {
+    # Nothing is sent to anybody; the first start also fails with "database is locked" when analytics are on.
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    # The UI asks the address it was loaded from, whatever host and port that is.
+    "PREFECT_SERVER_UI_API_URL": "/api",
+    # A cold temporary server takes longer than Prefect's own 20 seconds on a busy machine.
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "tasks,flows",
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+    "PREFECT_WORKER_QUERY_SECONDS": "2",
+    "PREFECT_CLI_PROMPT": "false",
+    # Run history of 90 days: without it Prefect's database grows for ever.
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+}
+
+
+def prepare_prefect(*, quiet: bool = False, api_url: str | None = None) -> None:
+    """Set Prefect's environment for this process and its children. Safe to repeat.
+
+    Args:
+        quiet: keep run logs off the terminal; they still go to the server.
+        api_url: the server to use, whatever the environment says.
+    """
+    if api_url:
+        os.environ["PREFECT_API_URL"] = api_url
+    defaults = dict(PREFECT_DEFAULTS)
+    if quiet:
+        defaults["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)

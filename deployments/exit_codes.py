@@ -1,0 +1,104 @@
+"""What a command ends with: the exit code, and the sentence for the operator."""
+
+from __future__ import annotations
+
+import traceback
+from enum import IntEnum
+from pathlib import Path
+
+_OURS = ("deployments.", "flows.", "tasks.", "models.")
+_MAX_LENGTH = 500
+
+
+class ExitCode(IntEnum):
+    """The exit codes of ``desk``."""
+
+    DONE = 0
+    FAILED = 1
+    BAD_INPUT = 2
+    TOKEN_REFUSED = 3
+    UNKNOWN_PROJECT = 4
+    PODOS_AWAY = 5
+    INTERRUPTED = 130
+
+
+EXIT_CODES = {
+    "tasks.podos.errors.TokenRefusedError": ExitCode.TOKEN_REFUSED,
+    "tasks.podos.errors.UnknownProjectError": ExitCode.UNKNOWN_PROJECT,
+    "tasks.podos.errors.RetriablePodosError": ExitCode.PODOS_AWAY,
+    "tasks.desk.errors.DeskSettingsError": ExitCode.BAD_INPUT,
+    "tasks.desk.errors.DeskRefusedError": ExitCode.BAD_INPUT,
+    "tasks.desk.leases.LeaseHeldError": ExitCode.FAILED,
+    "tasks.integrations.IntegrationError": ExitCode.BAD_INPUT,
+    "tasks.planning.WindowError": ExitCode.BAD_INPUT,
+    "tasks.shipment_files.ShipmentFileError": ExitCode.BAD_INPUT,
+    "tasks.drop_folder.DropFolderError": ExitCode.BAD_INPUT,
+    "pydantic_core._pydantic_core.ValidationError": ExitCode.BAD_INPUT,
+    "builtins.KeyboardInterrupt": ExitCode.INTERRUPTED,
+}
+"""By the error's full name, so that nothing heavy is imported to look one up; the nearest base counts."""
+
+
+def exit_code_of(error: BaseException) -> ExitCode:
+    """Return the exit code for an error; what the table does not know is a failed run."""
+    names = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(first_of(error)).__mro__)
+    return next((EXIT_CODES[name] for name in names if name in EXIT_CODES), ExitCode.FAILED)
+
+
+def message_of(error: BaseException) -> str:
+    """Return what the operator is told: our errors' own sentence, else what happened and where.
+
+    A settings error becomes a line ``field: problem`` each, without the value that was given.
+    """
+    error = first_of(error)
+    if type(error).__module__.startswith("pydantic"):
+        return _problems(error)
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped; what was done so far is kept"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if type(error).__module__.startswith(("httpx", "prefect.")):
+        return _about_prefect(error)
+    text = str(error)
+    if text and type(error).__module__.startswith(_OURS):
+        return text
+    first_line = text.splitlines()[0][:_MAX_LENGTH] if text else "no more is known"
+    return f"unexpected {type(error).__name__}{_place(error)}: {first_line}"
+
+
+def _about_prefect(error: BaseException) -> str:
+    """Say what the Prefect server's trouble is; podOS's troubles have names of their own."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status in {401, 403}:
+        return "the Prefect server wants a password: set PREFECT_API_AUTH_STRING to user:password"
+    if status:
+        return f"the Prefect server answered {status}: see its log, and docs/runbook.md"
+    return (
+        f"the Prefect server could not be used ({type(error).__name__}): start the one that PREFECT_API_URL "
+        "names, or unset PREFECT_API_URL to use a temporary one"
+    )
+
+
+def first_of(error: BaseException) -> BaseException:
+    """Return the error itself, or the first one of a group."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _problems(error: BaseException) -> str:
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError):
+        return str(error)
+    lines = []
+    for problem in error.errors(include_url=False, include_context=False, include_input=False):
+        field = ".".join(str(part) for part in problem["loc"])
+        text = problem["msg"].removeprefix("Value error, ")
+        lines.append(f"{field}: {text}" if field else text)
+    return "\n".join(lines)
+
+
+def _place(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""

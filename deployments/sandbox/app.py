@@ -1,0 +1,179 @@
+"""The HTTP side: routes, and playing the faults on the wire."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from deployments.sandbox.api import Answer, Api, Call, error_answer, read_object
+from deployments.sandbox.connections import Connections
+from deployments.sandbox.record import RecordedRequest
+
+_LOG = logging.getLogger(__name__)
+_REFUSALS: dict[str, tuple[int, str, str]] = {
+    "429": (429, "too_many_requests", "Too many requests."),
+    "429_retry_after": (429, "too_many_requests", "Too many requests."),
+    "429_retry_after_date": (429, "too_many_requests", "Too many requests."),
+    "500": (500, "server_error", "Something went wrong."),
+    "502": (502, "bad_gateway", "Bad gateway."),
+    "503": (503, "unavailable", "Down for maintenance."),
+    "401": (401, "unauthorized", "The API token is missing or wrong."),
+    "403": (403, "forbidden", "The API token may not do this."),
+    "404": (404, "not_found", "Not found."),
+    "timeout": (504, "gateway_timeout", "The server took too long."),
+}
+_PAGE = b"<!doctype html><html><head><title>Sign in</title></head><body><h1>Please sign in</h1></body></html>"
+
+
+class CutResponse(Response):
+    """Sends the headers and half of the body; uvicorn then closes the connection."""
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Stop in the middle."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        half = bytes(self.body)[: len(self.body) // 2]
+        await send({"type": "http.response.body", "body": half, "more_body": True})
+
+
+class NoResponse(Response):
+    """Closes the connection without a byte."""
+
+    def __init__(self, connections: Connections) -> None:
+        """Cut the request's connection out of these."""
+        super().__init__(status_code=500)
+        self._connections = connections
+
+    async def __call__(self, scope: Scope, receive: Receive, _send: Send) -> None:
+        """Cut, and wait until the connection is really gone."""
+        self._connections.cut(scope["client"])
+        await _gone(receive)
+
+
+def create_app(api: Api, connections: Connections) -> Starlette:
+    """Make the ASGI application that answers for `api`."""
+    shell = _Shell(api, connections)
+    return Starlette(
+        routes=[
+            Route("/health", _health, methods=["GET"]),
+            Route("/v1/fulfillments", shell.list_orders, methods=["GET"]),
+            Route("/v1/fulfillments/{order_id}", shell.get_order, methods=["GET"]),
+            Route("/v1/fulfillments/{order_id}", shell.patch_order, methods=["PATCH"]),
+        ],
+        exception_handlers={HTTPException: _http_error, Exception: _crash},
+    )
+
+
+class _Shell:
+    """Turns requests into calls, plays the faults around them, and keeps the log."""
+
+    def __init__(self, api: Api, connections: Connections) -> None:
+        self._api = api
+        self._connections = connections
+
+    async def list_orders(self, request: Request) -> Response:
+        return await self._serve(request, self._api.list_orders)
+
+    async def get_order(self, request: Request) -> Response:
+        return await self._serve(
+            request, lambda call: self._api.get_order(call, request.path_params["order_id"])
+        )
+
+    async def patch_order(self, request: Request) -> Response:
+        return await self._serve(
+            request, lambda call: self._api.patch_order(call, request.path_params["order_id"])
+        )
+
+    async def _serve(self, request: Request, handle: Callable[[Call], Answer]) -> Response:
+        started = time.monotonic()
+        body = await request.body()
+        call = Call(request.query_params.multi_items(), request.headers.get("authorization"), body)
+        faults = self._api.faults
+        fault = faults.decide(request.method)
+        delay = faults.delay_seconds()
+        if delay > 0:
+            await asyncio.sleep(delay)
+        answer = self._refusal(fault) or handle(call)
+        self._record(request, call, started, fault, answer)
+        if fault == "timeout":
+            await _hang(request, faults.hang_seconds)
+        return self._response(fault, answer)
+
+    def _refusal(self, fault: str | None) -> Answer | None:
+        """Make the answer of a fault that keeps the call from being handled."""
+        if fault == "html":
+            return Answer(200, _PAGE, content_type="text/html; charset=utf-8")
+        if fault not in _REFUSALS:
+            return None
+        seconds = self._api.faults.retry_after_seconds
+        if fault == "429_retry_after":
+            return error_answer(*_REFUSALS[fault], ("Retry-After", str(seconds)))
+        if fault == "429_retry_after_date":
+            moment = datetime.now(UTC) + timedelta(seconds=seconds)
+            return error_answer(*_REFUSALS[fault], ("Retry-After", format_datetime(moment, usegmt=True)))
+        return error_answer(*_REFUSALS[fault])
+
+    def _response(self, fault: str | None, answer: Answer) -> Response:
+        if fault == "cut_before_answer":
+            return NoResponse(self._connections)
+        body = answer.body[: len(answer.body) // 2] if fault == "broken_json" else answer.body
+        make = CutResponse if fault == "cut" else Response
+        return make(body, answer.status, dict(answer.headers), media_type=answer.content_type)
+
+    def _record(
+        self, request: Request, call: Call, started: float, fault: str | None, answer: Answer
+    ) -> None:
+        seen = RecordedRequest(
+            method=request.method,
+            path=request.url.path,
+            query=call.query,
+            body=read_object(call.body) if call.body else None,
+            status=0 if fault == "cut_before_answer" else answer.status,
+            started=started,
+            fault=fault,
+        )
+        self._api.store.log.add_request(seen)
+
+
+async def _health(_request: Request) -> Response:
+    return Response(b'{"status":"ok"}', media_type="application/json")
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    code = {404: "not_found", 405: "method_not_allowed"}.get(status, "error")
+    answer = error_answer(status, code, "There is no such call.")
+    return Response(answer.body, answer.status, media_type=answer.content_type)
+
+
+async def _crash(_request: Request, error: Exception) -> Response:
+    """Say on the log what broke: mostly a `before_list` hook or a mistyped fault."""
+    _LOG.error("the sandbox failed at a request", exc_info=error)
+    answer = error_answer(500, "sandbox_failure", "The sandbox itself failed; its log says why.")
+    return Response(answer.body, answer.status, media_type=answer.content_type)
+
+
+async def _hang(request: Request, seconds: float) -> None:
+    """Stay silent, but not longer than the client stays."""
+    try:
+        await asyncio.wait_for(_gone(request.receive), seconds)
+    except TimeoutError:
+        return
+
+
+async def _gone(receive: Callable[[], Awaitable[object]]) -> None:
+    """Wait until the client's connection is closed."""
+    while True:
+        message = await receive()
+        if isinstance(message, dict) and message["type"] == "http.disconnect":
+            return

@@ -1,0 +1,114 @@
+"""Tell a Prefect server what we run: work pool, deployments, block form, and the watch on dead runs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import timedelta
+
+from prefect.automations import Automation
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.events.actions import ChangeFlowRunState
+from prefect.events.schemas.automations import EventTrigger, Posture
+from prefect.events.schemas.events import ResourceSpecification
+from prefect.exceptions import ObjectNotFound
+
+from deployments.environment import ROOT
+from models.settings import Integration
+
+WORK_POOL = "desk"
+DEAD_RUNS = "podos-order-desk: runs whose process died"
+SILENCE = timedelta(seconds=90)
+"""Three heartbeats of 30 seconds: two would crash healthy runs on a busy machine."""
+
+
+class SetupError(Exception):
+    """The Prefect server could not be set up; the text says why."""
+
+
+async def set_up_server() -> None:
+    """Bring the server of PREFECT_API_URL up to date. Safe to repeat; schedules changed in the UI stay."""
+    schedules = await _schedules()
+    _prefect("work-pool", "create", WORK_POOL, "--type", "process", "--overwrite")
+    _prefect("--no-prompt", "deploy", "--all")
+    await _restore(schedules)
+    await Integration.register_type_and_schema()
+    await _watch_for_dead_runs()
+
+
+def _prefect(*arguments: str) -> None:
+    command = [sys.executable, "-m", "prefect", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
+    if done.returncode != 0:
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        raise SetupError(f"prefect {' '.join(arguments)} failed: {lines[-1] if lines else 'no message'}")
+
+
+async def _schedules() -> dict[str, DeploymentResponse]:
+    """Return the deployments that the server has by now: a person may have changed their schedules."""
+    async with get_client() as client:
+        return {
+            str(one.name): one for one in await client.read_deployments() if one.work_pool_name == WORK_POOL
+        }
+
+
+async def _restore(before: dict[str, DeploymentResponse]) -> None:
+    async with get_client() as client:
+        for deployment in await client.read_deployments():
+            if earlier := before.get(str(deployment.name)):
+                await _put_back(client, deployment, earlier)
+
+
+async def _put_back(client: PrefectClient, now: DeploymentResponse, earlier: DeploymentResponse) -> None:
+    """Undo what deploying changed: a person's schedules, their parameters, pause or deletion stay."""
+    by_slug = {one.slug: one for one in earlier.schedules if one.slug}
+    lost = {one.id: one for one in earlier.schedules}
+    for schedule in now.schedules:
+        before = by_slug.get(schedule.slug or "") or lost.get(schedule.id)
+        if before is None:
+            await client.delete_deployment_schedule(now.id, schedule.id)
+            continue
+        del lost[before.id]
+        await client.update_deployment_schedule(
+            now.id,
+            schedule.id,
+            active=before.active,
+            schedule=before.schedule,
+            parameters=before.parameters,
+            slug=before.slug,
+        )
+    if lost:
+        await client.create_deployment_schedules(
+            now.id, [(one.schedule, one.active) for one in lost.values()]
+        )
+    if earlier.paused:
+        await client.pause_deployment(now.id)
+
+
+async def _watch_for_dead_runs() -> None:
+    """Mark a run as crashed when its heartbeat stops: its worker died with it and can't say so."""
+    ended = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")}
+    automation = Automation(
+        name=DEAD_RUNS,
+        description="A run that sends no heartbeat for 90 seconds is dead: it is shown as Crashed.",
+        trigger=EventTrigger(
+            after={"prefect.flow-run.heartbeat"},
+            expect={"prefect.flow-run.heartbeat", *ended},
+            match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]}),
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=SILENCE,
+        ),
+        actions=[
+            ChangeFlowRunState(
+                state=StateType.CRASHED, message="its process died; the next check goes on where it stood"
+            )
+        ],
+    )
+    try:
+        await Automation.aread(name=DEAD_RUNS)
+    except (ObjectNotFound, ValueError):
+        await automation.acreate()
