@@ -1,0 +1,46 @@
+"""The real system, started once: `desk up --sandbox`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from deployments.sandbox.server import Sandbox, SandboxSettings
+from tests.e2e.running import STOP_SECONDS, System, start_system
+
+FIRST = "test_the_next_check_is_not_held_up"
+LAST = (
+    "test_the_dead_run_shows_as_crashed_within_two_minutes",
+    "test_prefect_holds_no_token_and_no_personal_data",
+)
+"""A minute and a half pass between a death and its notice: the other tests run meanwhile."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of this directory in the order that wastes no time."""
+    order = {FIRST: -1} | {name: number for number, name in enumerate(LAST, 1)}
+    items.sort(key=lambda item: order.get(item.name, 0))
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """`desk up --sandbox`, once for all tests."""
+    running = start_system(tmp_path_factory.mktemp("system"), "--sandbox")
+    deployment = running.deployment("check-for-new-orders")
+    for schedule in deployment["schedules"]:  # tests say what runs when
+        path = f"/deployments/{deployment['id']}/schedules/{schedule['id']}"
+        running.api("PATCH", path, {"active": False})
+    yield running
+    running.process.terminate()
+    assert running.process.wait(STOP_SECONDS) == 0, running.output
+
+
+@pytest.fixture(scope="session")
+def slow_sandbox(system: System) -> Iterator[Sandbox]:
+    """A second podOS project, connected as `slow`; its answers can be made slow."""
+    with Sandbox(SandboxSettings(orders=40, seed=7, project="slow-200002")) as sandbox:
+        arguments = ("--project", sandbox.project, "--base-url", sandbox.url, "--folder", "Slow orders")
+        system.desk("connect", "slow", *arguments, PODOS_API_TOKEN=sandbox.token)
+        yield sandbox

@@ -1,0 +1,46 @@
+"""One Prefect server for all flow tests, a sandbox podOS each, and the connection between them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from deployments.sandbox.server import Sandbox, SandboxSettings
+from tasks.desk.engine import make_engine
+from tests.connected import Connected
+
+
+@pytest.fixture(scope="session", autouse=True)
+def prefect_server() -> Iterator[None]:
+    """A Prefect server of the test run's own, started once."""
+    from prefect.testing.utilities import prefect_test_harness
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with prefect_test_harness(server_startup_timeout=120):
+            yield
+
+
+@pytest.fixture
+def engine(cli_database: Path) -> Iterator[Engine]:
+    """The desk that the flows write into."""
+    engine = make_engine(f"sqlite:///{cli_database}")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """A sandbox podOS with 400 orders, one of them broken."""
+    with Sandbox(SandboxSettings(orders=400, seed=3, broken=1)) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def connected(sandbox: Sandbox, cli_database: Path) -> Connected:
+    """The sandbox, connected as ``default``."""
+    return Connected("default", sandbox)

@@ -1,0 +1,88 @@
+"""CSV files as spreadsheets and shipping programs write them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks import shipment_files
+from tasks.shipment_files import BadRow, FileRow, ShipmentFileError, read_bytes, read_rows
+
+
+def test_a_plain_file() -> None:
+    rows, bad = read_rows(b"order,courier,code\nA-1,DPD,0001\nA-2,UPS,1Z\n")
+    assert rows == [FileRow(2, "A-1", "DPD", "0001", "", ""), FileRow(3, "A-2", "UPS", "1Z", "", "")]
+    assert bad == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "Code;ORDER; Courier ;note\r\n0001;A-1;DPD;hello\r\n",
+        "\ufefforder;courier;code\nA-1;DPD;0001",
+        '"code","order","courier"\n"0001","A-1","DPD"\n\n\n',
+        "shipped_at,url,code,courier,order\r,,0001,DPD,A-1\r",
+    ],
+)
+def test_headers_separators_and_line_ends_of_all_kinds(content: str) -> None:
+    rows, bad = read_rows(content.encode())
+    assert [(row.order, row.courier, row.code) for row in rows] == [("A-1", "DPD", "0001")]
+    assert bad == []
+
+
+def test_lines_are_counted_as_an_editor_counts_them() -> None:
+    content = 'order,courier,code,note\n\nA-1,DPD,1,"two\nlines"\n\nA-2,DPD,2,x\nA-3,DPD,3,x,y,z\n'
+    rows, bad = read_rows(content.encode())
+    assert [row.line for row in rows] == [3, 6]
+    assert bad == [BadRow(7, "it has more columns than the header")]
+
+
+def test_missing_cells_are_empty() -> None:
+    (row,), _ = read_rows(b"order,courier,code,url\nA-1,DPD\n")
+    assert (row.code, row.url) == ("", "")
+
+
+def test_an_open_quotation_mark_is_a_bad_row() -> None:
+    rows, bad = read_rows(b'order,courier,code\nA-1,DPD,1\nA-2,DPD,"2\nA-3,DPD,3\n')
+    assert len(rows) == 1
+    assert [row.line for row in bad] == [3]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "no header"),
+        (b"\n \n", "no header"),
+        (b"order,courier\nA-1,DPD\n", "lacks the column code"),
+        (b"order,code,courier,Code\n", "column code twice"),
+        ("order,courier,code\nÄ,DPD,1\n".encode("latin-1"), "not UTF-8"),
+        ("order,courier,code\n".encode("utf-16"), "not UTF-8"),
+    ],
+)
+def test_a_file_that_cannot_be_used(content: bytes, problem: str) -> None:
+    with pytest.raises(ShipmentFileError, match=problem):
+        read_rows(content)
+
+
+def test_sizes_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "big.csv"
+    path.write_bytes(b"x" * 11)
+    monkeypatch.setattr(shipment_files, "MAX_FILE_BYTES", 10)
+    with pytest.raises(ShipmentFileError, match="larger"):
+        read_bytes(path)
+    monkeypatch.setattr(shipment_files, "MAX_ROWS", 2)
+    with pytest.raises(ShipmentFileError, match="more than 2 rows"):
+        read_rows(b"order,courier,code\n1,2,3\n4,5,6\n7,8,9\n")
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_rows_or_a_clear_error(content: bytes) -> None:
+    try:
+        rows, bad = read_rows(b"order,courier,code\n" + content)
+    except ShipmentFileError:
+        return
+    assert all(len(row) == 6 for row in rows)
+    assert all(row.reason for row in bad)
