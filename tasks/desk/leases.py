@@ -142,14 +142,21 @@ def _place() -> str:
 
 
 def _is_dead(holder: str) -> bool:
-    """Tell a holder of this machine whose process is gone: no need to wait for the minute to pass."""
+    """Tell a holder of this machine whose process is gone: no need to wait for the minute to pass.
+
+    A process that has ended but that its parent has not waited for is dead too: where the first process
+    of a container does not wait for orphans, they stay in the process list for ever.
+    """
     place, _, rest = holder.partition("|")
     if not place or place != _place():
         return False
-    try:
-        os.kill(int(rest.partition("|")[0]), 0)
-    except ProcessLookupError:
-        return True
-    except (PermissionError, ValueError):
+    number = rest.partition("|")[0]
+    if not number.isdecimal():
         return False
-    return False
+    try:
+        state = Path(f"/proc/{number}/stat").read_text("ascii", "replace").rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    except OSError:
+        return False
+    return state in {"Z", "X"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -51,6 +52,19 @@ def test_a_dead_process_of_this_machine_frees_it_at_once(desk: Engine) -> None:
     acquire(desk, "check:default", f"{place}|{ended.pid}|x", now=NOW)
 
     acquire(desk, "check:default", "other", now=NOW)
+
+
+def test_a_dead_process_that_nobody_has_buried_frees_it_too(desk: Engine) -> None:
+    """Where the first process of a container does not wait for orphans, the dead stay in the list."""
+    place = leases._place()
+    if not place:
+        pytest.skip("this system does not tell its processes apart (/proc is missing)")
+    unburied = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, unburied.pid, os.WEXITED | os.WNOWAIT)
+    acquire(desk, "check:default", f"{place}|{unburied.pid}|x", now=NOW)
+
+    acquire(desk, "check:default", "other", now=NOW)
+    unburied.wait()
 
 
 def test_only_one_of_many_gets_it(desk: Engine) -> None:
