@@ -13,8 +13,9 @@ from prefect.states import Completed, Failed
 
 from flows.import_orders import FAILURES, check, failed
 from tasks.desk.leases import LeaseHeldError
+from tasks.desk.runs import CoveredError
 from tasks.integrations import integration_names, load_integration
-from tasks.late_runs import covered_since, drop_late_runs
+from tasks.late_runs import drop_late_runs, due_at
 
 
 def _run_name() -> str:
@@ -40,10 +41,9 @@ async def check_for_new_orders(integration: str = "") -> State[None]:
 
 async def _check_one(name: str) -> State[None]:
     try:
-        if since := covered_since(name):
-            message = f"nothing to do: the check of {since:%H:%M:%S} UTC began after this one was due"
-            return Completed(name="Skipped", message=message)
-        report = await check(name, await load_integration(name))
+        report = await check(name, await load_integration(name), due=due_at())
+    except CoveredError as error:
+        return Completed(name="Skipped", message=str(error))
     except LeaseHeldError as error:
         return Completed(name="Skipped", message=failed(error).message)
     except FAILURES as error:

@@ -22,7 +22,7 @@ from tasks.collecting import collecting_seldom
 from tasks.desk.engine import opened_desk
 from tasks.desk.errors import DeskError
 from tasks.desk.leases import HeldLease
-from tasks.desk.runs import begin_run, finish_run, read_mark, vouch
+from tasks.desk.runs import begin_run, finish_run, read_mark, refuse_if_covered, vouch
 from tasks.desk.set_aside import note_gone, waiting_rows
 from tasks.extract import extract_orders
 from tasks.integrations import IntegrationError
@@ -66,10 +66,16 @@ def failed(error: Exception) -> State[None]:
     return Failed(message=str(error))
 
 
-async def check(name: str, integration: Integration) -> ImportReport:
+async def check(name: str, integration: Integration, *, due: datetime | None = None) -> ImportReport:
     """Look for new orders of one integration: from its mark, or all of them where nothing vouches for one.
 
+    Args:
+        name: the integration's.
+        integration: its settings.
+        due: aware; when a scheduled check should have begun, None for one that is wanted now.
+
     Raises:
+        CoveredError: a check that began since did the work; asked under the lease, so that no two do it.
         LeaseHeldError: another check of it is at work.
         PodosError, DeskError: the run failed; what was loaded stays, the mark stands behind it.
 
@@ -78,6 +84,7 @@ async def check(name: str, integration: Integration) -> ImportReport:
     settings = integration.import_settings(name)
     lease_name = f"check:{name}"
     with opened_desk(Environment().database_url()) as engine, HeldLease(engine, lease_name) as lease:
+        refuse_if_covered(engine, name, due)
         mark = read_mark(engine, settings)
         plan = plan_check(settings, mark)
         report = ImportReport(name, "check", dry_run=False, since=plan.since)

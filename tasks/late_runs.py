@@ -18,10 +18,6 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.context import FlowRunContext
 from prefect.states import Cancelled
 
-from models.settings import Environment
-from tasks.desk.engine import opened_desk
-from tasks.desk.runs import last_completed_start
-
 _scheduled: ContextVar[FlowRun | None] = ContextVar("scheduled", default=None)
 
 
@@ -34,22 +30,17 @@ def scheduled_run() -> FlowRun | None:
     return _scheduled.get()
 
 
-def covered_since(integration: str) -> datetime | None:
-    """Return when a check began that covers the time this run was due, None if there is none."""
+def due_at() -> datetime | None:
+    """Return when the scheduled run that goes on was due (aware UTC), None for one that a person started."""
     run = scheduled_run()
-    due = run.expected_start_time if run else None
-    if due is None:
-        return None
-    with opened_desk(Environment().database_url()) as engine:
-        began = last_completed_start(engine, integration, "check")
-    return began if began and began >= due else None
+    return run.expected_start_time if run else None
 
 
 async def drop_late_runs() -> int:
     """Cancel the other scheduled runs of this deployment that are overdue; return how many.
 
     What this run does covers them. Safe to repeat, and beside a worker that begins one of them meanwhile:
-    such a run finds itself covered (``covered_since``) or the lease held.
+    such a run finds itself covered (``CoveredError``) or the lease held.
     """
     run = scheduled_run()
     if run is None or run.deployment_id is None:

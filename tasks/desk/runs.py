@@ -13,6 +13,7 @@ from models.desk import ImportRun, Lease, RunState, ScanMark
 from models.filters import ImportSettings
 from models.reports import ImportReport
 from tasks.desk.engine import reading, writing
+from tasks.desk.errors import DeskRefusedError
 
 RUNS: Table = ImportRun.__table__  # type: ignore[attr-defined]
 MARKS: Table = ScanMark.__table__  # type: ignore[attr-defined]
@@ -118,11 +119,27 @@ def finish_run(
         )
 
 
-def last_completed_start(engine: Engine, integration: str, kind: str) -> datetime | None:
-    """Return when the newest completed run of a kind began: it covers all that was due before."""
+class CoveredError(DeskRefusedError):
+    """A check that began after this one was due has done its work."""
+
+
+def refuse_if_covered(engine: Engine, integration: str, due: datetime | None) -> None:
+    """Make sure that a check still has something to do; to be asked while its lease is held.
+
+    Args:
+        engine: the desk.
+        integration: whose check it is.
+        due: aware; when the check should have begun, None if a person wants it now.
+
+    Raises:
+        CoveredError: another check began since and is complete, so that nothing is left to do.
+    """
+    if due is None:
+        return
     query = select(func.max(RUNS.c.started_at)).where(
-        RUNS.c.integration == integration, RUNS.c.kind == kind, RUNS.c.state == RunState.COMPLETED
+        RUNS.c.integration == integration, RUNS.c.kind == "check", RUNS.c.state == RunState.COMPLETED
     )
     with reading(engine) as connection:
-        started: datetime | None = connection.execute(query).scalar()
-    return started
+        began: datetime | None = connection.execute(query).scalar()
+    if began and began >= due:
+        raise CoveredError(f"nothing to do: the check of {began:%H:%M:%S} UTC began after this one was due")

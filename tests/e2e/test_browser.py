@@ -53,7 +53,7 @@ def page(system: System, tmp_path: Path) -> Iterator[Page]:
 def test_a_manual_import_by_its_form_ends_with_the_orders_in_the_folder(system: System, page: Page) -> None:
     since = _fill_the_form_of_a_manual_import(page)
     _submit(page)
-    link = page.get_by_role("link", name=f"import default from {since:%Y-%m-%d}")
+    link = page.get_by_role("link", name=f"import default from {since:%Y-%m-%d}").first
     expect(link).to_be_visible()
     expect(page.get_by_text("Completed", exact=True).first).to_be_visible()
     link.click()

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from deployments.sandbox.server import Sandbox
-from tests.e2e.running import System, descendants, kill, wait_for
+from tests.e2e.running import System, descendants, is_alive, kill, wait_for
 
 pytestmark = pytest.mark.e2e
 CRASHED_WITHIN_SECONDS = 120
@@ -31,8 +31,10 @@ def victim(system: System, slow_sandbox: Sandbox) -> Victim:
     with system.worker("doomed") as worker:
         run_id = system.start_run(deployment, {"integration": "slow"})
         wait_for("the desk's row of the run", lambda: runs_of_slow(system, "running"))
-        kill(worker.pid, *descendants(worker.pid))
+        doomed = [worker.pid, *descendants(worker.pid)]
+        kill(*doomed)
         killed_at = datetime.now(UTC)
+        wait_for("their end", lambda: not any(map(is_alive, doomed)))
     slow_sandbox.faults.reset()
     assert system.flow_run(run_id)["state_type"] == "RUNNING"
     return Victim(run_id, killed_at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -15,14 +16,15 @@ MISSED = 5
 
 
 def test_late_checks_collapse_into_one(system: System) -> None:
-    deployment = system.copy_deployment("check-for-new-orders", "late")
+    pool = f"late-{uuid4()}"
+    deployment = system.copy_deployment("check-for-new-orders", pool)
     first = datetime.now(UTC) + timedelta(seconds=10)
     rule = f"DTSTART:{first:%Y%m%dT%H%M%S}\nRRULE:FREQ=SECONDLY;INTERVAL=1;COUNT={MISSED}"
     schedule = {"schedule": {"rrule": rule, "timezone": "UTC"}, "active": True}
     system.api("POST", f"/deployments/{deployment}/schedules", [schedule])
     missed = wait_for("the missed runs", lambda: _late(system, deployment))
     before = _checks(system)
-    with system.worker("late"):
+    with system.worker(pool):
         runs = [system.finished(run["id"]) for run in missed]
     after = [check for check in _checks(system) if check not in before]
     assert sorted(check[1] for check in after) == sorted({check[1] for check in after})  # one of each

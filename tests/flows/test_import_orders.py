@@ -116,6 +116,30 @@ def test_an_order_paid_days_after_its_creation_is_imported_by_the_next_check(
     assert report.counts[Outcome.IMPORTED] == 1
 
 
+def test_a_late_check_has_nothing_to_do_once_one_that_began_after_it_was_due_is_complete(
+    connected: Connected, engine: Engine
+) -> None:
+    """Also when the other was still at work as this one began: it is asked under the lease."""
+    from flows.import_orders import check
+    from tasks.desk.runs import CoveredError
+    from tasks.integrations import load_integration
+
+    async def late_check(due: datetime | None) -> ImportReport:
+        return await check("default", await load_integration("default"), due=due)
+
+    due = datetime.now(UTC)
+    with HeldLease(engine, "check:default"), pytest.raises(LeaseHeldError):
+        asyncio.run(late_check(due))
+    connected.check()
+
+    with pytest.raises(CoveredError, match="nothing to do"):
+        asyncio.run(late_check(due))
+    assert len(list_runs(engine, limit=10)) == 1
+    asyncio.run(late_check(None))
+    asyncio.run(late_check(datetime.now(UTC)))
+    assert len(list_runs(engine, limit=10)) == 3
+
+
 def test_a_thawed_order_is_imported_by_the_next_check(connected: Connected, engine: Engine) -> None:
     store = connected.sandbox.store
     held = next(one["id"] for one in store.all() if one.get("frozen") and one.get("status") == "paid")
