@@ -6,7 +6,6 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from sqlalchemy import (
-    Boolean,
     CheckConstraint,
     Column,
     Float,
@@ -16,24 +15,38 @@ from sqlalchemy import (
     MetaData,
     Text,
     UniqueConstraint,
-    false,
-    func,
 )
 from sqlmodel import Field, SQLModel
 
+from models.outbox import Handover, OutboxState, RequestPace, Shipment
 from models.types import BigId, JsonValue, Money, UtcDateTime
 
 FIRST_FOLDERS = ("New", "Prepared", "Closed", "Canceled")
 NEEDS_ATTENTION = "Needs Attention"
 
-SQLModel.metadata.naming_convention = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-    "pk": "pk_%(table_name)s",
-}
 metadata: MetaData = SQLModel.metadata
+
+__all__ = [
+    "FIRST_FOLDERS",
+    "NEEDS_ATTENTION",
+    "Backfill",
+    "BackfillWindow",
+    "Folder",
+    "Handover",
+    "ImportRun",
+    "Lease",
+    "Order",
+    "OrderHistory",
+    "OrderItem",
+    "OutboxState",
+    "RejectedOrder",
+    "RequestPace",
+    "RunState",
+    "ScanMark",
+    "Shipment",
+    "WindowState",
+    "metadata",
+]
 
 
 class RunState(StrEnum):
@@ -43,20 +56,6 @@ class RunState(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     CRASHED = "crashed"
-
-
-class OutboxState(StrEnum):
-    """Where something that leaves the desk stands. Only what waits is ever sent."""
-
-    WAITING = "waiting"
-    SENT = "sent"
-    ALREADY_THERE = "already_there"
-    FAILED = "failed"
-    SUPERSEDED = "superseded"
-    VOIDED = "voided"
-
-
-_OUTBOX_STATES = ", ".join(f"'{state.value}'" for state in OutboxState)
 
 
 class Folder(SQLModel, table=True):
@@ -70,7 +69,10 @@ class Folder(SQLModel, table=True):
 
 
 class Order(SQLModel, table=True):
-    """One imported fulfillment. (project, source_id) is its identity, for ever."""
+    """One imported fulfillment. (project, source_id) is its identity, for ever.
+
+    ``hold_reason`` keeps it from being sent; ``order_metadata`` (column ``metadata``) is the supplier's own.
+    """
 
     __tablename__: ClassVar[str] = "orders"
     __table_args__ = (
@@ -112,6 +114,8 @@ class Order(SQLModel, table=True):
     service_level_hours: float | None = Field(default=None, sa_column=Column(Float))
     source_platform: str | None = Field(default=None, sa_column=Column(Text))
     extras: dict[str, Any] | None = Field(default=None, sa_column=Column(JsonValue))
+    hold_reason: str | None = Field(default=None, sa_column=Column(Text))
+    order_metadata: dict[str, str] | None = Field(default=None, sa_column=Column("metadata", JsonValue))
 
 
 class OrderItem(SQLModel, table=True):
@@ -212,50 +216,6 @@ class RejectedOrder(SQLModel, table=True):
     last_seen_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     attempts: int = Field(default=1, sa_column=Column(Integer, nullable=False))
     run_id: int = Field(sa_column=Column(BigId, ForeignKey("import_runs.id"), nullable=False))
-
-
-class Shipment(SQLModel, table=True):
-    """Tracking of one parcel on its way to podOS; any program may insert (order_id, courier, code).
-
-    The defaults make such a row complete: it waits, and the next sync trims it, fills in the tracking
-    address and sends it. ``overwrite`` lets it replace another tracking that podOS holds.
-    """
-
-    __tablename__: ClassVar[str] = "shipments"
-    __table_args__ = (
-        UniqueConstraint("order_id", "courier", "code"),
-        CheckConstraint("trim(courier) <> ''", name="courier_given"),
-        CheckConstraint("trim(code) <> ''", name="code_given"),
-        CheckConstraint(f"state IN ({_OUTBOX_STATES})", name="state_known"),
-        Index("ix_shipments_state_next_attempt_at", "state", "next_attempt_at"),
-    )
-
-    id: int | None = Field(default=None, sa_column=Column(BigId, primary_key=True))
-    order_id: int = Field(sa_column=Column(BigId, ForeignKey("orders.id"), nullable=False))
-    courier: str = Field(sa_column=Column(Text, nullable=False))
-    code: str = Field(sa_column=Column(Text, nullable=False))
-    url: str | None = Field(default=None, sa_column=Column(Text))
-    shipped_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
-    overwrite: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
-    state: str = Field(default="waiting", sa_column=Column(Text, nullable=False, server_default="waiting"))
-    attempts: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
-    first_attempt_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
-    next_attempt_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
-    reason: str | None = Field(default=None, sa_column=Column(Text))
-    created_at: datetime | None = Field(
-        default=None,
-        sa_column=Column(UtcDateTime, nullable=False, server_default=func.current_timestamp()),
-    )
-    sent_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
-
-
-class RequestPace(SQLModel, table=True):
-    """From when on an integration's next request may be made; all its processes take their turns here."""
-
-    __tablename__: ClassVar[str] = "request_paces"
-
-    integration: str = Field(sa_column=Column(Text, primary_key=True))
-    free_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
 
 
 class WindowState(StrEnum):

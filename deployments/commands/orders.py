@@ -213,6 +213,8 @@ def _show(detail: OrderDetail) -> None:
         "Deadline": order["deadline"],
         "Value": f"{value} {order['currency'] or ''}" if value else None,
         "Weight": f"{weight} g" if weight is not None else None,
+        "Held": order["hold_reason"],
+        "Metadata": ", ".join(f"{name} = {text}" for name, text in order["metadata"].items()),
     }
     for name, fact in facts.items():
         if fact:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 _NESTED = ("shipping", "shipping_method")
-_AS_JSON = ("items", "packing_notes", "additional_files")
+_AS_JSON = ("metadata", "items", "packing_notes", "additional_files")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 CSV_COLUMNS = (
@@ -44,6 +44,8 @@ CSV_COLUMNS = (
     "deadline",
     "service_level_hours",
     "source_platform",
+    "hold_reason",
+    "metadata",
     "packing_notes",
     "additional_files",
     "items",
@@ -82,6 +84,8 @@ def exported_order(row: Mapping[Any, Any], items: Sequence[Mapping[str, Any]]) -
         "deadline": row["deadline"],
         "service_level_hours": _number(row["service_level_hours"]),
         "source_platform": row["source_platform"],
+        "hold_reason": row["hold_reason"],
+        "metadata": row["metadata"] or {},
         "packing_notes": extras.get("packing_notes", []),
         "additional_files": extras.get("additional_files", []),
         "items": list(items),

@@ -205,7 +205,7 @@ def test_the_documented_limits_are_those_of_the_code() -> None:
 
 def exported_keys(value: dict[str, Any], group: str = "") -> Iterator[str]:
     for name, inner in value.items():
-        if isinstance(inner, dict):
+        if isinstance(inner, dict) and inner:
             yield from exported_keys(inner, f"{group}{name}.")
         else:
             yield f"{group}{name}"

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from deployments.environment import ROOT
-from tasks.announcing import RESOURCE, SHIPMENTS_ADDED
+from tasks.announcing import INTEGRATION, SHIPMENTS_ADDED
 
 DEPLOYMENTS: dict[str, dict[str, Any]] = {
     one["name"]: one
@@ -30,5 +30,5 @@ def test_its_parameters_are_those_of_the_flow(name: str) -> None:
 def test_the_trigger_starts_the_sync_of_the_event() -> None:
     (trigger,) = DEPLOYMENTS["sync-tracking"]["triggers"]
     assert trigger["expect"] == [SHIPMENTS_ADDED]
-    assert fnmatch(f"{RESOURCE}.default", trigger["match"]["prefect.resource.id"])
+    assert fnmatch(f"{INTEGRATION}.default", trigger["match"]["prefect.resource.id"])
     assert trigger["parameters"] == {"integration": "{{ event.payload.integration }}"}

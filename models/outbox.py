@@ -1,0 +1,109 @@
+"""The desk's outbox tables: what waits to leave it. A part of ``models.desk``."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    Text,
+    UniqueConstraint,
+    false,
+    func,
+)
+from sqlmodel import Field, SQLModel
+
+from models.types import BigId, UtcDateTime
+
+
+class OutboxState(StrEnum):
+    """Where something that leaves the desk stands. Only what waits is ever sent."""
+
+    WAITING = "waiting"
+    SENT = "sent"
+    ALREADY_THERE = "already_there"
+    FAILED = "failed"
+    SUPERSEDED = "superseded"
+    VOIDED = "voided"
+
+
+_OUTBOX_STATES = ", ".join(f"'{state.value}'" for state in OutboxState)
+
+
+class Shipment(SQLModel, table=True):
+    """Tracking of one parcel on its way to podOS; any program may insert (order_id, courier, code).
+
+    The defaults make such a row complete: it waits, and the next sync trims it, fills in the tracking
+    address and sends it. ``overwrite`` lets it replace another tracking that podOS holds.
+    """
+
+    __tablename__: ClassVar[str] = "shipments"
+    __table_args__ = (
+        UniqueConstraint("order_id", "courier", "code"),
+        CheckConstraint("trim(courier) <> ''", name="courier_given"),
+        CheckConstraint("trim(code) <> ''", name="code_given"),
+        CheckConstraint(f"state IN ({_OUTBOX_STATES})", name="state_known"),
+        Index("ix_shipments_state_next_attempt_at", "state", "next_attempt_at"),
+    )
+
+    id: int | None = Field(default=None, sa_column=Column(BigId, primary_key=True))
+    order_id: int = Field(sa_column=Column(BigId, ForeignKey("orders.id"), nullable=False))
+    courier: str = Field(sa_column=Column(Text, nullable=False))
+    code: str = Field(sa_column=Column(Text, nullable=False))
+    url: str | None = Field(default=None, sa_column=Column(Text))
+    shipped_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    overwrite: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
+    state: str = Field(default="waiting", sa_column=Column(Text, nullable=False, server_default="waiting"))
+    attempts: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
+    first_attempt_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    next_attempt_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    reason: str | None = Field(default=None, sa_column=Column(Text))
+    created_at: datetime | None = Field(
+        default=None,
+        sa_column=Column(UtcDateTime, nullable=False, server_default=func.current_timestamp()),
+    )
+    sent_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+
+
+class Handover(SQLModel, table=True):
+    """An order on its way to a fulfiller, once for each; any program may insert (order_id, fulfiller).
+
+    ``reference`` is what the fulfiller calls the order, where it said so.
+    """
+
+    __tablename__: ClassVar[str] = "handovers"
+    __table_args__ = (
+        UniqueConstraint("order_id", "fulfiller"),
+        CheckConstraint("trim(fulfiller) <> ''", name="fulfiller_given"),
+        CheckConstraint(f"state IN ({_OUTBOX_STATES})", name="state_known"),
+        Index("ix_handovers_fulfiller_state_next_attempt_at", "fulfiller", "state", "next_attempt_at"),
+    )
+
+    id: int | None = Field(default=None, sa_column=Column(BigId, primary_key=True))
+    order_id: int = Field(sa_column=Column(BigId, ForeignKey("orders.id"), nullable=False))
+    fulfiller: str = Field(sa_column=Column(Text, nullable=False))
+    reference: str | None = Field(default=None, sa_column=Column(Text))
+    state: str = Field(default="waiting", sa_column=Column(Text, nullable=False, server_default="waiting"))
+    attempts: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
+    first_attempt_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    next_attempt_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    reason: str | None = Field(default=None, sa_column=Column(Text))
+    created_at: datetime | None = Field(
+        default=None,
+        sa_column=Column(UtcDateTime, nullable=False, server_default=func.current_timestamp()),
+    )
+    sent_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+
+
+class RequestPace(SQLModel, table=True):
+    """From when on an integration's next request may be made; all its processes take their turns here."""
+
+    __tablename__: ClassVar[str] = "request_paces"
+
+    integration: str = Field(sa_column=Column(Text, primary_key=True))
+    free_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
