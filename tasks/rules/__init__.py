@@ -1,0 +1,1 @@
+"""Rules, maps and the check before sending: pure, no HTTP, no SQL."""
