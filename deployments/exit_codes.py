@@ -32,6 +32,7 @@ EXIT_CODES = {
     "tasks.integrations.IntegrationError": ExitCode.BAD_INPUT,
     "tasks.planning.WindowError": ExitCode.BAD_INPUT,
     "tasks.shipment_files.ShipmentFileError": ExitCode.BAD_INPUT,
+    "tasks.rules.lines.RulesFileError": ExitCode.BAD_INPUT,
     "tasks.drop_folder.DropFolderError": ExitCode.BAD_INPUT,
     "pydantic_core._pydantic_core.ValidationError": ExitCode.BAD_INPUT,
     "builtins.KeyboardInterrupt": ExitCode.INTERRUPTED,

@@ -18,6 +18,7 @@ from prefect.states import Failed
 from models.desk import RunState
 from models.reports import ImportReport, Outcome
 from models.settings import Environment, Integration
+from tasks.apply_rules import look_at_what_happened
 from tasks.collecting import collecting_seldom
 from tasks.desk.engine import opened_desk
 from tasks.desk.errors import DeskError
@@ -152,6 +153,8 @@ async def import_all(
     started = time.monotonic()
     with collecting_seldom():
         await _import_batches(client, plan, run, started, from_first_import_date=from_first_import_date)
+    if not run.report.dry_run:
+        await look_at_what_happened(run.engine)  # also at what a run before this one left
     _tell(run.report, started)
     await publish_report(run.report)
 
@@ -169,6 +172,8 @@ async def _import_batches(
             prepared = await _next_prepared(scan, plan, run, from_first_import_date=from_first_import_date)
             if prepared:
                 await load_orders(prepared, run)
+                if not run.report.dry_run:
+                    await look_at_what_happened(run.engine)
                 _tell(run.report, started)
             del prepared  # before the next batch is read: two at once would double the memory
 

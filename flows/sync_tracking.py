@@ -19,6 +19,7 @@ from flows.import_orders import FAILURES
 from models.desk import OutboxState, RunState
 from models.settings import Environment, Integration
 from models.shipments import SyncReport, SyncSettings
+from tasks.apply_rules import look_at_what_happened
 from tasks.desk.engine import opened_desk, writing
 from tasks.desk.errors import DeskError
 from tasks.desk.leases import HeldLease, LeaseHeldError
@@ -97,6 +98,7 @@ async def sync(name: str, integration: Integration) -> SyncReport:
     report = SyncReport(name, is_off=not settings.is_on)
     started = time.monotonic()
     with opened_desk(Environment().database_url()) as engine:
+        await look_at_what_happened(engine)  # shipments can come by SQL
         try:
             fail_strays(engine)
             if settings.is_on and take_due(engine, name, now=datetime.now(UTC), limit=1):
@@ -105,6 +107,7 @@ async def sync(name: str, integration: Integration) -> SyncReport:
             with suppress(DeskError):
                 _close(engine, report, time.monotonic() - started)
             await publish_sync_report(report)
+        await look_at_what_happened(engine)  # at the orders that moved because they shipped
     return report
 
 

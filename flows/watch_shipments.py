@@ -12,6 +12,7 @@ from prefect.states import Completed, Failed
 
 from models.settings import Environment
 from tasks.announcing import announce_shipments
+from tasks.apply_rules import look_at_what_happened
 from tasks.desk.engine import opened_desk
 from tasks.desk.errors import DeskError
 from tasks.drop_folder import DropFolderError, take_folder
@@ -36,6 +37,7 @@ async def watch_shipments(directory: str = "", strict: bool = False) -> State[No
     try:
         with opened_desk(environment.database_url()) as engine:
             results = take_folder(engine, Path(folder), strict=strict, now=datetime.now(UTC))
+            await look_at_what_happened(engine)
     except (DeskError, DropFolderError) as error:
         return Failed(message=str(error))
     for result in results:

@@ -19,6 +19,7 @@ from sqlalchemy import (
 from sqlmodel import Field, SQLModel
 
 from models.outbox import Handover, OutboxState, RequestPace, Shipment
+from models.rule_tables import FulfillerMap, Rule, RuleEventRow
 from models.types import BigId, JsonValue, Money, UtcDateTime
 
 FIRST_FOLDERS = ("New", "Prepared", "Closed", "Canceled")
@@ -32,6 +33,7 @@ __all__ = [
     "Backfill",
     "BackfillWindow",
     "Folder",
+    "FulfillerMap",
     "Handover",
     "ImportRun",
     "Lease",
@@ -41,6 +43,8 @@ __all__ = [
     "OutboxState",
     "RejectedOrder",
     "RequestPace",
+    "Rule",
+    "RuleEventRow",
     "RunState",
     "ScanMark",
     "Shipment",

@@ -68,6 +68,7 @@ class Shipment(SQLModel, table=True):
         sa_column=Column(UtcDateTime, nullable=False, server_default=func.current_timestamp()),
     )
     sent_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    rules_seen: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
 
 
 class Handover(SQLModel, table=True):

@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 SHIPMENTS_ADDED = "podos-order-desk.shipments-added"
 ORDERS_QUEUED = "podos-order-desk.orders-queued"
 INTEGRATION = "podos-order-desk.integration"
+ORDER = "podos-order-desk.order"
 FULFILLER = "podos-order-desk.fulfiller"
 PATIENCE_SECONDS = 2.0
 
@@ -43,6 +44,22 @@ async def announce_queued(fulfillers: Collection[str]) -> bool:
     """
     events = [_event(ORDERS_QUEUED, FULFILLER, {"fulfiller": name}, name) for name in sorted(fulfillers)]
     return await _announce(events)
+
+
+async def announce_rule_events(events: Collection[dict[str, Any]]) -> bool:
+    """Send the events that rules emit for orders, if a server is set; never an error.
+
+    Args:
+        events: the name as ``event``, the order's desk id as ``id``, and what else the payload carries.
+
+    Returns:
+        Whether the server took them.
+    """
+    named = [
+        _event(one["event"], ORDER, {key: str(value) for key, value in one.items()}, str(one["id"]))
+        for one in events
+    ]
+    return await _announce(named)
 
 
 def _event(event: str, resource: str, payload: dict[str, str], name: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from models.desk import NEEDS_ATTENTION
 from models.filters import ImportSettings
 from models.orders import NewOrder
 from models.reports import SKIPPED, Attention, ImportReport, Outcome
+from models.rules import RuleEvent
 from tasks.desk import set_aside
 from tasks.desk.engine import reading, writing
 from tasks.desk.errors import RetriableDeskError
@@ -21,6 +22,7 @@ from tasks.desk.folders import folder_id
 from tasks.desk.history import add_history
 from tasks.desk.leases import HeldLease
 from tasks.desk.orders import existing_source_ids, insert_orders
+from tasks.desk.rule_events import note_event
 from tasks.desk.runs import move_mark, record_progress
 from tasks.podos.scan import Batch
 from tasks.retrying import only_after
@@ -148,6 +150,7 @@ def _write(connection: Connection, prepared: Prepared, run: ImportRunContext, no
         if order.source_id not in inserted:  # another process was faster
             result.outcomes[order.source_id] = Outcome.ALREADY_IMPORTED
     result.attention = [one for one in result.attention if one.source_id in inserted]
+    note_event(connection, inserted.values(), RuleEvent.IMPORTED, now=now)
     notes = [(inserted[one.source_id], "needs attention", one.reason) for one in result.attention]
     add_history(connection, notes, at=now)
     _set_aside(connection, prepared, result, run, now)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from deployments.commands.rules import react
 from deployments.desk_access import open_the_desk
 from deployments.output import AsJson, print_json, show, table
 
@@ -73,6 +74,7 @@ def delete(
 
     with open_the_desk() as engine:
         moved = delete_folder(engine, name, move_to=move_to)
+        react(engine)
     show(f"deleted folder {name.strip()}" + (f"; {_orders(moved)} moved to {move_to}" if moved else ""))
 
 
@@ -88,6 +90,7 @@ def move(
 
     with open_the_desk() as engine:
         moved = move_orders(engine, orders, to)
+        react(engine)
     show(f"{_orders(moved)} moved to {to.strip()}")
 
 

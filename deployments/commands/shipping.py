@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from deployments.commands.rules import react
 from deployments.desk_access import open_the_desk
 from deployments.environment import prepare_prefect
 from deployments.output import AsJson, print_json, say, show, table
@@ -114,6 +115,7 @@ def _ship_one(words: list[str], single: dict[str, str | None], *, force: bool, a
     row = FileRow(1, words[0], *(value or "" for value in single.values()))
     with open_the_desk() as engine:
         taken = take_one(engine, row, overwrite=force, now=datetime.now(UTC))
+        react(engine)
         shown = _shown(engine, taken.shipment_ids)
     _announce_to(taken.integrations)
     if as_json:
@@ -131,6 +133,7 @@ def _ship_file(path: Path, *, strict: bool, force: bool, as_json: bool) -> None:
     content = read_bytes(path)
     with open_the_desk() as engine:
         taken = take_file(engine, content, strict=strict, overwrite=force, now=datetime.now(UTC))
+        react(engine)
     _announce_to(taken.integrations)
     if as_json:
         bad = [row._asdict() for row in taken.bad]
@@ -151,6 +154,7 @@ def _watch(directory: Path, *, strict: bool) -> None:
     with open_the_desk() as engine, suppress(KeyboardInterrupt):
         while True:
             results = take_folder(engine, directory, strict=strict, now=datetime.now(UTC))
+            react(engine)
             for result in results:
                 show(result.one_line())
             _announce_to(set().union(*(result.taken.integrations for result in results)))

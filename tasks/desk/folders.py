@@ -13,11 +13,14 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from models.desk import Folder, Order
+from models.rules import RuleEvent
 from models.types import UtcDateTime
 from tasks.desk.engine import reading, writing
 from tasks.desk.errors import DeskRefusedError
 from tasks.desk.history import HISTORY
 from tasks.desk.references import resolve
+from tasks.desk.rule_events import note_event
+from tasks.desk.rules import has_rules
 
 FOLDERS: Table = Folder.__table__  # type: ignore[attr-defined]
 ORDERS: Table = Order.__table__  # type: ignore[attr-defined]
@@ -134,7 +137,9 @@ def move_orders(engine: Engine, references: Sequence[str], to: str, *, by: str =
         )
 
 
-def place_orders(connection: Connection, order_ids: Collection[int], folder: str, *, by: str) -> int:
+def place_orders(
+    connection: Connection, order_ids: Collection[int], folder: str, *, by: str, is_event: bool = True
+) -> int:
     """Move orders to a folder in the caller's transaction; the folder is made if it does not exist.
 
     Args:
@@ -142,6 +147,7 @@ def place_orders(connection: Connection, order_ids: Collection[int], folder: str
         order_ids: desk ids.
         folder: where they go; case does not count.
         by: who or what moves them, for the history.
+        is_event: whether the rules for changed folders are to look at them.
 
     Returns:
         The number of orders moved; one that is in the folder already is not touched.
@@ -149,10 +155,11 @@ def place_orders(connection: Connection, order_ids: Collection[int], folder: str
     Raises:
         DeskRefusedError: the name is not usable.
     """
-    target = _Place(folder_id(connection, folder, create=True), folder.strip())
+    folder_id(connection, folder, create=True)
+    target = _existing(connection, folder)
     ids = sorted(order_ids)
     return sum(
-        _relocate(connection, ORDERS.c.id.in_(ids[start : start + _CHUNK]), target, by)
+        _relocate(connection, ORDERS.c.id.in_(ids[start : start + _CHUNK]), target, by, is_event=is_event)
         for start in range(0, len(ids), _CHUNK)
     )
 
@@ -240,16 +247,22 @@ def _insert_new(connection: Connection, cleaned: str) -> bool:
     return connection.execute(statement).first() is not None
 
 
-def _relocate(connection: Connection, which: ColumnElement[bool], target: _Place, why: str) -> int:
+def _relocate(
+    connection: Connection, which: ColumnElement[bool], target: _Place, why: str, *, is_event: bool = True
+) -> int:
     """Move the orders to the folder, with their history; those that are there already are left alone."""
     # Held first: what the history says must be what the update then does.
     held = select(ORDERS.c.id).where(which).order_by(ORDERS.c.id).with_for_update().subquery()
     if not connection.execute(select(func.count()).select_from(held)).scalar_one():
         return 0
     moving = which & (ORDERS.c.folder_id != target.id)
+    now = datetime.now(UTC)
+    if is_event and has_rules(connection, RuleEvent.FOLDER_CHANGED):
+        ids = connection.execute(select(ORDERS.c.id).where(moving).order_by(ORDERS.c.id)).scalars().all()
+        note_event(connection, ids, RuleEvent.FOLDER_CHANGED, now=now)
     text = literal("moved from ") + FOLDERS.c.name + literal(f" to {target.name} ({why})")
     moves = (
-        select(ORDERS.c.id, literal(datetime.now(UTC), UtcDateTime), literal("moved"), text)
+        select(ORDERS.c.id, literal(now, UtcDateTime), literal("moved"), text)
         .join(FOLDERS, FOLDERS.c.id == ORDERS.c.folder_id)
         .where(moving)
         .order_by(ORDERS.c.id)

@@ -44,6 +44,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     engine = open_desk(f"sqlite:///{place}/.demo/desk.db")
     example_desk.fill(engine)
     engine.dispose()
+    for file in (ROOT / "docs").glob("*.example.yaml"):
+        shutil.copy(file, place)
     tool = place / "sqlite3"
     tool.write_text(SQLITE.format(python=sys.executable))
     tool.chmod(0o700)

@@ -1,0 +1,103 @@
+"""The desk's rules: kept, switched on and off, and read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, Table, delete, false, select, true, update
+
+from models.desk import Shipment
+from models.rule_tables import Rule
+from models.rules import RuleEvent, RuleForm
+from tasks.desk.engine import reading, writing
+from tasks.desk.errors import DeskRefusedError
+
+RULES: Table = Rule.__table__  # type: ignore[attr-defined]
+SHIPMENTS: Table = Shipment.__table__  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class StoredRule:
+    """A rule of the desk as it is written, and whether it is on."""
+
+    form: RuleForm
+    enabled: bool
+
+
+def read_rules(connection: Connection) -> list[StoredRule]:
+    """Return the desk's rules in the sequence in which they are looked at."""
+    query = select(RULES.c.definition, RULES.c.enabled).order_by(RULES.c.position)
+    return [StoredRule(RuleForm.model_validate(row[0]), row[1]) for row in connection.execute(query)]
+
+
+def list_rules(engine: Engine) -> list[StoredRule]:
+    """Return the desk's rules in the sequence in which they are looked at."""
+    with reading(engine) as connection:
+        return read_rules(connection)
+
+
+def find_rule(engine: Engine, name: str) -> StoredRule:
+    """Return a rule by its name; case does not count.
+
+    Raises:
+        DeskRefusedError: there is no such rule.
+    """
+    rules = list_rules(engine)
+    found = next((rule for rule in rules if rule.form.name.casefold() == name.strip().casefold()), None)
+    if found is None:
+        known = ", ".join(rule.form.name for rule in rules) or "none yet"
+        raise DeskRefusedError(f"there is no rule {name.strip()!r}; the rules are: {known}")
+    return found
+
+
+def save_rules(engine: Engine, rules: Sequence[RuleForm]) -> None:
+    """Let these be all the rules of the desk. One that does not say whether it is on stays as it was.
+
+    Safe to repeat.
+    """
+    with writing(engine) as connection:
+        listened = has_rules(connection, RuleEvent.SHIPMENT_ADDED)
+        were_on = {row.name_key: row.enabled for row in connection.execute(select(RULES))}
+        connection.execute(delete(RULES))
+        for position, rule in enumerate(rules, 1):
+            key = rule.name.casefold()
+            enabled = were_on.get(key, True) if rule.enabled is None else rule.enabled
+            definition = rule.model_dump(mode="json", exclude_unset=True)
+            connection.execute(
+                RULES.insert().values(
+                    name=rule.name,
+                    name_key=key,
+                    event=rule.event.value,
+                    position=position,
+                    enabled=enabled,
+                    definition=definition,
+                )
+            )
+        _begin_with_new_shipments(connection, listened=listened)
+
+
+def switch_rule(engine: Engine, name: str, *, enabled: bool) -> None:
+    """Switch a rule on or off; it stays so when its file is loaded again. Safe to repeat.
+
+    Raises:
+        DeskRefusedError: there is no such rule.
+    """
+    rule = find_rule(engine, name)
+    with writing(engine) as connection:
+        listened = has_rules(connection, RuleEvent.SHIPMENT_ADDED)
+        mine = RULES.c.name_key == rule.form.name.casefold()
+        connection.execute(update(RULES).where(mine).values(enabled=enabled))
+        _begin_with_new_shipments(connection, listened=listened)
+
+
+def has_rules(connection: Connection, event: RuleEvent) -> bool:
+    """Tell whether a rule that is on waits for an event."""
+    query = select(RULES.c.id).where(RULES.c.event == event.value, RULES.c.enabled == true()).limit(1)
+    return connection.execute(query).first() is not None
+
+
+def _begin_with_new_shipments(connection: Connection, *, listened: bool) -> None:
+    """Let the first rule for shipments look at those that come from now on, not at all that ever were."""
+    if not listened and has_rules(connection, RuleEvent.SHIPMENT_ADDED):
+        connection.execute(update(SHIPMENTS).where(SHIPMENTS.c.rules_seen == false()).values(rules_seen=True))
