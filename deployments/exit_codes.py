@@ -30,6 +30,8 @@ EXIT_CODES = {
     "tasks.desk.errors.DeskRefusedError": ExitCode.BAD_INPUT,
     "tasks.desk.leases.LeaseHeldError": ExitCode.FAILED,
     "tasks.integrations.IntegrationError": ExitCode.BAD_INPUT,
+    "tasks.fulfillers.interface.RefusedError": ExitCode.FAILED,
+    "tasks.fulfillers.interface.FulfillerError": ExitCode.BAD_INPUT,
     "tasks.planning.WindowError": ExitCode.BAD_INPUT,
     "tasks.shipment_files.ShipmentFileError": ExitCode.BAD_INPUT,
     "tasks.rules.lines.RulesFileError": ExitCode.BAD_INPUT,

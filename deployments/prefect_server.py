@@ -1,4 +1,4 @@
-"""The Prefect server as `prefect server` runs it, and more: it refuses invalid settings of an integration.
+"""The Prefect server as `prefect server` runs it, and more: it refuses invalid settings of integrations and fulfillers.
 
 Prefect's own server saves a block unseen, and its page for editing one sends the values in place of the
 schema, so that nothing is refused (measured with 3.8.8). Here both are checked: the form shows each field's
@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from jsonschema.exceptions import ValidationError as SchemaError
+from prefect.blocks.core import Block
 from prefect.cli import app
 from prefect.server.api import server
 from prefect.server.api.ui import schemas
@@ -20,14 +21,25 @@ from prefect.server.models import block_documents
 from pydantic import ValidationError
 
 from deployments.ask_again import AskAgain
-from models.settings import OWN_FIELDS, Integration
+from models.fulfillers import KINDS
+from models.settings import Integration
 from tasks.integrations import problems_of
 
 BUSY_TIMEOUT_SECONDS = 5
+CHECKED: dict[str, type[Block]] = {
+    str(block.get_block_type_slug()): block for block in (Integration, *KINDS.values())
+}
+_TELLING = {
+    "podos-integration": {"base_url", "statuses"},
+    "fulfiller-webhook": {"timeout_seconds", "connections"},
+    "fulfiller-folder": {"format", "after_import_folder"},
+    "fulfiller-order-desk": {"folder_name", "address"},
+}
+"""Fields with a default, which every form of the block sends."""
 
 
 def refuse_invalid_settings() -> None:
-    """Check integrations of this process's server, from now on."""
+    """Check integrations and fulfillers of this process's server, from now on."""
     create: Any = block_documents.create_block_document
     update: Any = block_documents.update_block_document
     validate: Callable[..., list[SchemaError]] = vars(schemas)["validate"]
@@ -46,8 +58,8 @@ def refuse_invalid_settings() -> None:
         return updated
 
     def checked_form(values: dict[str, Any], schema: dict[str, Any], **options: Any) -> list[SchemaError]:
-        if _is_form_of_an_integration(values, schema):
-            return _problems(values)
+        if block := _block_of_form(values, schema):
+            return _problems(block, values)
         return validate(values, schema, **options)
 
     vars(block_documents).update(create_block_document=checked_create, update_block_document=checked_update)
@@ -61,24 +73,29 @@ async def _check_saved(session: Any, block_document_id: UUID) -> None:
     )
     if document is None or document.block_type is None:
         return
-    if document.block_type.slug != Integration.get_block_type_slug():
+    block = CHECKED.get(document.block_type.slug)
+    if block is None:
         return
     try:
-        Integration.model_validate(document.data)
+        block.model_validate(document.data)
     except ValidationError as error:
-        raise ValueError(f"not saved: {problems_of(error)}") from None
+        raise ValueError(f"not saved: {problems_of(error, block)}") from None
 
 
-def _is_form_of_an_integration(values: Mapping[str, Any], schema: Mapping[str, Any]) -> bool:
+def _block_of_form(values: Mapping[str, Any], schema: Mapping[str, Any]) -> type[Block] | None:
     """Tell by the schema, or by the fields where the page sent the values in its place."""
     if "properties" in schema:
-        return schema.get("block_type_slug") == Integration.get_block_type_slug()
-    return {"base_url", "statuses"} <= set(values) <= OWN_FIELDS
+        return CHECKED.get(str(schema.get("block_type_slug")))
+    for slug, always_sent in _TELLING.items():
+        own = frozenset(CHECKED[slug].model_fields) - frozenset(Block.model_fields)
+        if always_sent <= set(values) <= own:
+            return CHECKED[slug]
+    return None
 
 
-def _problems(values: Mapping[str, Any]) -> list[SchemaError]:
+def _problems(block: type[Block], values: Mapping[str, Any]) -> list[SchemaError]:
     try:
-        Integration.model_validate(values)
+        block.model_validate(values)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False, include_context=False)
         return [SchemaError(one["msg"].removeprefix("Value error, "), path=one["loc"]) for one in found]

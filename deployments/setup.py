@@ -16,6 +16,7 @@ from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectNotFound
 
 from deployments.environment import ROOT
+from models.fulfillers import KINDS
 from models.settings import Integration
 
 WORK_POOL = "desk"
@@ -34,7 +35,8 @@ async def set_up_server() -> None:
     _prefect("work-pool", "create", WORK_POOL, "--type", "process", "--overwrite")
     _prefect("--no-prompt", "deploy", "--all")
     await _restore(schedules)
-    await Integration.register_type_and_schema()
+    for block in (Integration, *KINDS.values()):
+        await block.register_type_and_schema()
     await _watch_for_dead_runs()
 
 

@@ -1,4 +1,4 @@
-"""Which addresses podOS may be reached at."""
+"""Which addresses podOS and fulfillers may be reached at."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 PODOS_BASE_URL = "https://api.podos.io"
 
 
-def checked_base_url(value: str) -> str:
+def checked_base_url(value: str, title: str = "podOS Address", example: str = PODOS_BASE_URL) -> str:
     """Return the address without its trailing slash.
 
     Raises:
@@ -22,11 +22,11 @@ def checked_base_url(value: str) -> str:
     except ValueError:
         usable = False
     if not usable or not value.isascii() or not value.isprintable() or " " in value:
-        raise ValueError(f"podOS Address is not a web address such as {PODOS_BASE_URL}")
+        raise ValueError(f"{title} is not a web address such as {example}")
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("podOS Address must hold no user, password, query or fragment")
+        raise ValueError(f"{title} must hold no user, password, query or fragment")
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-        raise ValueError("podOS Address must begin with https:// (http is for this machine only)")
+        raise ValueError(f"{title} must begin with https:// (http is for this machine only)")
     return value.rstrip("/")
 
 

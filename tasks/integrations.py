@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from prefect.blocks.core import Block
 from prefect.client.orchestration import get_client
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from pydantic import ValidationError
@@ -77,12 +78,12 @@ async def save_integration(name: str, integration: Integration) -> None:
     await integration.save(name, overwrite=True)
 
 
-def problems_of(error: ValidationError) -> str:
+def problems_of(error: ValidationError, block: type[Block] = Integration) -> str:
     """Return each invalid field with its problem, by the field's title; no values of secrets."""
     problems = []
     for problem in error.errors(include_url=False, include_input=False, include_context=False):
         place = [str(part) for part in problem["loc"]]
-        field = Integration.model_fields.get(place[0]) if place else None
+        field = block.model_fields.get(place[0]) if place else None
         title = field.title if field and field.title else ".".join(place)
         text = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "string_pattern_mismatch":

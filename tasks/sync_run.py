@@ -1,28 +1,21 @@
-"""One sync under way: what all its batches share, and the ledger that writes outcomes as they come."""
+"""One sync under way: what all its batches share."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
-from threading import Lock
-from types import TracebackType
-from typing import Self
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from models.desk import OutboxState
 from models.shipments import Parcel, ShipmentNote, SyncReport, SyncSettings
-from tasks.desk.engine import writing
 from tasks.desk.leases import HeldLease
 from tasks.desk.shipment_sync import write_verdicts
 from tasks.desk.sync_runs import record_sync_progress
 from tasks.outbox_rules import Settled, Verdict
 from tasks.podos.errors import RetriablePodosError
 
-WRITE_EVERY_SECONDS = 0.2
-"""A group of outcomes is written together; what a power cut takes of it, the next run finds in podOS."""
 MAX_NOTES = 200
 
 
@@ -58,6 +51,16 @@ class SyncRun:
         self.after_id = 0
         self._outcomes: dict[int, OutboxState] = {}
 
+    def write(self, connection: Connection, outcomes: Sequence[tuple[Parcel, Verdict]]) -> None:
+        """Write what became of shipments, and the counts, in the caller's transaction."""
+        parcels = [parcel for parcel, _ in outcomes]
+        verdicts = {parcel.id: verdict for parcel, verdict in outcomes}
+        settled = write_verdicts(
+            connection, parcels, verdicts, move_to=self.settings.move_to, now=self.clock()
+        )
+        self.count(parcels, settled)
+        record_sync_progress(connection, self.report)
+
     def count(self, parcels: Sequence[Parcel], settled: dict[int, Settled]) -> None:
         """Count shipments under what they say now; one that comes again counts as its latest."""
         for one in parcels:
@@ -72,67 +75,3 @@ class SyncRun:
             notes = self.report.notes.setdefault(state, [])
             if reason and len(notes) < MAX_NOTES:
                 notes.append(ShipmentNote(one.id, one.order_number, reason))
-
-
-class Ledger:
-    """Takes the outcomes of a batch and writes them as they come; use it with ``async with``.
-
-    At the end all is written that was noted, whatever ended the batch.
-    """
-
-    def __init__(self, run: SyncRun, parcels: Sequence[Parcel]) -> None:
-        self._run = run
-        self._parcels = {one.id: one for one in parcels}
-        self._verdicts: dict[int, Verdict] = {}
-        self._something = asyncio.Event()
-        self._lock = Lock()
-        self._writer: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        """Begin to write."""
-        self._writer = asyncio.create_task(self._write_as_they_come())
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Write the rest."""
-        if self._writer:
-            self._writer.cancel()
-            with suppress(asyncio.CancelledError, Exception):  # written again just below
-                await self._writer
-        self._write()
-
-    def note(self, parcel: Parcel, verdict: Verdict) -> None:
-        """Take an outcome.
-
-        Raises:
-            DeskError: earlier ones could not be written; nothing more is to be sent.
-        """
-        self._verdicts[parcel.id] = verdict
-        self._something.set()
-        if self._writer and self._writer.done():
-            self._writer.result()
-
-    async def _write_as_they_come(self) -> None:
-        while True:
-            await self._something.wait()
-            await asyncio.sleep(WRITE_EVERY_SECONDS)
-            self._something.clear()
-            await asyncio.to_thread(self._write)
-
-    def _write(self) -> None:
-        with self._lock:
-            verdicts = dict(self._verdicts)
-            if not verdicts:
-                return
-            parcels = [self._parcels[id_] for id_ in verdicts]
-            run = self._run
-            with writing(run.engine) as connection:
-                settled = write_verdicts(
-                    connection, parcels, verdicts, move_to=run.settings.move_to, now=run.clock()
-                )
-                run.count(parcels, settled)
-                record_sync_progress(connection, run.report)
-            for id_ in verdicts:
-                del self._verdicts[id_]

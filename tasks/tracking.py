@@ -21,12 +21,13 @@ from models.shipments import Parcel, Sibling, Tracking
 from tasks.desk.errors import RetriableDeskError
 from tasks.desk.shipment_sync import postpone_due, siblings_of, take_due, tidy
 from tasks.lanes import in_lanes
+from tasks.ledger import Ledger
 from tasks.outbox_rules import FIRST_PAUSE, Verdict, asked_pause
 from tasks.podos.client import IDS_PER_REQUEST, PodosClient
 from tasks.podos.errors import RefusedChangeError, RetriablePodosError
 from tasks.podos.tracking import find_held, get_held, patch_fulfillment
 from tasks.retrying import only_after
-from tasks.sync_run import Ledger, SyncRun
+from tasks.sync_run import SyncRun
 from tasks.tracking_rules import (
     Decision,
     UnfitShipmentError,
@@ -75,7 +76,7 @@ async def send_batch(client: PodosClient, run: SyncRun) -> bool:
         run.after_id = parcels[-1].id
         run.report.would_send += len(await look(client, run, sift(run, parcels, _ignore), _ignore))
         return True
-    async with Ledger(run, parcels) as ledger:
+    async with Ledger(run.engine, run.write) as ledger:
         await send_in_rounds(client, run, sift(run, parcels, ledger.note), ledger.note)
     return True
 

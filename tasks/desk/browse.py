@@ -170,6 +170,14 @@ def documents_of(connection: Connection, order_ids: Sequence[int]) -> dict[int, 
     return {row["id"]: exported_order(row, items[row["id"]]) for row in rows}
 
 
+def orders_by_id(engine: Engine, order_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """Return these orders (a batch of them) as they are exported, by desk id."""
+    with reading(engine) as connection:
+        rows = connection.execute(_whole_orders().where(ORDERS.c.id.in_(order_ids))).mappings().all()
+        items = _items(connection, order_ids)
+    return {row["id"]: exported_order(row, items[row["id"]]) for row in rows}
+
+
 def _stream(
     engine: Engine, query: Select[Any], *, newest_first: bool, limit: int | None
 ) -> Iterator[dict[str, Any]]:

@@ -71,6 +71,8 @@ def test_an_exported_order_has_the_published_shape(desk: Engine) -> None:
             "deadline": "2026-12-01",
             "service_level_hours": 48,
             "source_platform": "shopify",
+            "hold_reason": None,
+            "metadata": {},
             "packing_notes": [{"type": "gift", "text": "Hi"}],
             "additional_files": [],
             "items": [

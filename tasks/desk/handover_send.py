@@ -1,0 +1,220 @@
+"""The sending's side of the handovers: what waits for a fulfiller, and what came of sending it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Engine, Table, bindparam, func, or_, select, update
+
+from models.desk import NEEDS_ATTENTION, Handover, Order, OutboxState, RunState
+from models.handovers import Due, SendReport, SendSettings
+from models.shipments import NewShipment
+from tasks.desk import outbox
+from tasks.desk.engine import reading, writing
+from tasks.desk.folders import place_orders
+from tasks.desk.history import add_history
+from tasks.desk.runs import RUNS, bury_the_dead
+from tasks.desk.shipments import SHIPMENTS, add_shipments
+from tasks.outbox_rules import Settled, Verdict
+
+HANDOVERS: Table = Handover.__table__  # type: ignore[attr-defined]
+ORDERS: Table = Order.__table__  # type: ignore[attr-defined]
+KIND = "send"
+HANDED_OVER = (OutboxState.SENT, OutboxState.ALREADY_THERE)
+_CHUNK = 500
+
+
+class Result(NamedTuple):
+    """What an attempt came to; ``unfit`` tells that the order itself must be looked at by a person."""
+
+    verdict: Verdict
+    reference: str | None = None
+    notes: tuple[str, ...] = ()
+    unfit: bool = False
+
+
+def take_due(
+    engine: Engine,
+    fulfiller: str,
+    *,
+    now: datetime,
+    limit: int,
+    after_id: int = 0,
+    order_ids: Collection[int] | None = None,
+) -> list[Due]:
+    """Return waiting handovers whose time has come and whose order is not held, oldest first.
+
+    Args:
+        engine: the desk.
+        fulfiller: whose.
+        now: aware.
+        limit: at most so many.
+        after_id: only those with a greater id.
+        order_ids: only these orders'; None: all.
+    """
+    columns = (ORDERS.c[name] for name in ("project", "source_id", "order_number", "podos_status"))
+    query = (
+        select(
+            HANDOVERS.c.id,
+            HANDOVERS.c.order_id,
+            *columns,
+            HANDOVERS.c.reference,
+            HANDOVERS.c.first_attempt_at,
+        )
+        .join(ORDERS, ORDERS.c.id == HANDOVERS.c.order_id)
+        .where(_due_of(fulfiller, now), ORDERS.c.hold_reason.is_(None), HANDOVERS.c.id > after_id)
+        .order_by(HANDOVERS.c.id)
+        .limit(limit)
+    )
+    if order_ids is not None:
+        query = query.where(HANDOVERS.c.order_id.in_(order_ids))
+    with reading(engine) as connection:
+        return [Due(*row) for row in connection.execute(query)]
+
+
+def _due_of(fulfiller: str, now: datetime) -> ColumnElement[bool]:
+    return outbox.is_due(HANDOVERS, now) & (HANDOVERS.c.fulfiller == fulfiller)
+
+
+def count_waiting(engine: Engine, fulfiller: str) -> int:
+    """Return how many handovers to a fulfiller wait, due or not, held or not."""
+    waits = (HANDOVERS.c.state == OutboxState.WAITING.value) & (HANDOVERS.c.fulfiller == fulfiller)
+    with reading(engine) as connection:
+        return connection.execute(select(func.count()).select_from(HANDOVERS).where(waits)).scalar_one()
+
+
+def begin_attempts(engine: Engine, ids: Collection[int], *, now: datetime) -> None:
+    """Note that attempts begin: whatever interrupts them, the next run knows that they were under way."""
+    waiting = (HANDOVERS.c.state == OutboxState.WAITING.value) & HANDOVERS.c.first_attempt_at.is_(None)
+    wanted = sorted(ids)
+    with writing(engine) as connection:
+        for start in range(0, len(wanted), _CHUNK):
+            chunk = HANDOVERS.c.id.in_(wanted[start : start + _CHUNK])
+            connection.execute(update(HANDOVERS).where(chunk, waiting).values(first_attempt_at=now))
+
+
+def promise_references(engine: Engine, references: Mapping[int, str]) -> None:
+    """Note under which names handovers are about to become visible."""
+    if references:
+        with writing(engine) as connection:
+            _write_references(connection, references)
+
+
+def _write_references(connection: Connection, references: Mapping[int, str]) -> None:
+    statement = update(HANDOVERS).where(HANDOVERS.c.id == bindparam("row_id"))
+    connection.execute(
+        statement.values(reference=bindparam("new_reference")),
+        [{"row_id": id_, "new_reference": text} for id_, text in references.items()],
+    )
+
+
+def write_results(
+    connection: Connection,
+    results: Sequence[tuple[Due, Result]],
+    settings: SendSettings,
+    *,
+    now: datetime,
+) -> dict[int, Settled]:
+    """Write what became of handovers, with their orders' history and folder, in one transaction.
+
+    Args:
+        connection: in a writing transaction.
+        results: by handover.
+        settings: the fulfiller's.
+        now: aware; the moment of the attempts.
+
+    Returns:
+        What the handovers say now. Safe to repeat: a handover is settled once.
+    """
+    verdicts = {due.id: result.verdict for due, result in results}
+    settled = outbox.record(connection, HANDOVERS, verdicts, now=now)
+    changed = [(due, result) for due, result in results if due.id in settled]
+    references = {due.id: result.reference for due, result in changed if result.reference}
+    if references:
+        _write_references(connection, references)
+    history = [
+        line for due, result in changed for line in _history(settings.fulfiller, due, result, settled[due.id])
+    ]
+    add_history(connection, history, at=now)
+    handed = {due.order_id for due, _ in changed if settled[due.id].state in HANDED_OVER}
+    if handed and settings.move_to:
+        place_orders(connection, handed, settings.move_to, by=f"handed over to {settings.fulfiller}")
+    if unfit := {due.order_id for due, result in changed if result.unfit}:
+        place_orders(connection, unfit, NEEDS_ATTENTION, by=f"not fit for {settings.fulfiller}")
+    return settled
+
+
+def _history(fulfiller: str, due: Due, result: Result, now_says: Settled) -> list[tuple[int, str, str]]:
+    if now_says.state is OutboxState.WAITING:
+        return []
+    lines = [(due.order_id, "mapped", f"for {fulfiller}: {note}") for note in result.notes]
+    called = f" as {result.reference}" if result.reference else ""
+    words = {
+        OutboxState.SENT: f"handed over to {fulfiller}{called}",
+        OutboxState.ALREADY_THERE: f"{fulfiller} has it already{called}",
+    }
+    text = words.get(now_says.state, f"not handed over to {fulfiller}: {now_says.reason}")
+    return [*lines, (due.order_id, "handed over" if now_says.state in HANDED_OVER else "not sent", text)]
+
+
+def postpone_due(engine: Engine, fulfiller: str, *, until: datetime, now: datetime) -> int:
+    """Let all due handovers to a fulfiller wait until a moment (aware); no attempt is counted."""
+    with writing(engine) as connection:
+        return outbox.postpone(connection, HANDOVERS, _due_of(fulfiller, now), until)
+
+
+def without_shipments(
+    engine: Engine, fulfiller: str, *, limit: int, after_id: int
+) -> list[tuple[int, int, str]]:
+    """Return (handover, order, reference) of orders that were handed over and have no shipment yet."""
+    shipped = select(SHIPMENTS.c.id).where(SHIPMENTS.c.order_id == HANDOVERS.c.order_id).exists()
+    query = (
+        select(HANDOVERS.c.id, HANDOVERS.c.order_id, HANDOVERS.c.reference)
+        .where(
+            HANDOVERS.c.fulfiller == fulfiller,
+            or_(*(HANDOVERS.c.state == state.value for state in HANDED_OVER)),
+            HANDOVERS.c.reference.is_not(None),
+            HANDOVERS.c.id > after_id,
+            ~shipped,
+        )
+        .order_by(HANDOVERS.c.id)
+        .limit(limit)
+    )
+    with reading(engine) as connection:
+        return [(row[0], row[1], row[2]) for row in connection.execute(query)]
+
+
+def take_shipments(engine: Engine, shipments: Sequence[NewShipment], *, now: datetime) -> int:
+    """Let shipments that came back wait for podOS; return how many are new. Safe to repeat."""
+    with writing(engine) as connection:
+        return len(add_shipments(connection, shipments, now=now).new)
+
+
+def begin_send_run(
+    engine: Engine, settings: SendSettings, *, lease_name: str, flow_run_id: str | None, now: datetime
+) -> int:
+    """Write the run's row and return its id; runs whose process died are shown as crashed from now on."""
+    row: dict[str, Any] = {
+        "integration": settings.fulfiller,
+        "project": "",
+        "kind": KIND,
+        "state": RunState.RUNNING,
+        "lease_name": lease_name,
+        "started_at": now,
+        "counts": {},
+        "needs_attention": 0,
+        "settings": vars(settings),
+        "flow_run_id": flow_run_id,
+    }
+    with writing(engine) as connection:
+        bury_the_dead(connection, settings.fulfiller, lease_name, now)
+        run_id: int = connection.execute(RUNS.insert().values(row).returning(RUNS.c.id)).scalar_one()
+    return run_id
+
+
+def record_send_progress(connection: Connection, report: SendReport) -> None:
+    """Write the counts so far, in the transaction of the handovers that they count."""
+    counts = {state.value: count for state, count in report.counts.items()}
+    connection.execute(update(RUNS).where(RUNS.c.id == report.run_id).values(counts=counts))

@@ -1,0 +1,100 @@
+"""What every way to a fulfiller offers, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+import httpx
+
+from models.handovers import Outgoing
+from models.outbox import OutboxState
+from tasks.outbox_rules import Verdict
+
+CONFLICT = 409
+_TOO_FAST = 429
+_REFUSED = frozenset({401, 403})
+_UNCLEAR = frozenset({408, 425, _TOO_FAST})
+
+Promise = Callable[[Mapping[int, str]], Awaitable[None]]
+"""Writes references of handovers into the desk and comes back when they are safe there."""
+
+
+class FulfillerError(Exception):
+    """A fulfiller can't be used; the text says what to do."""
+
+
+class RefusedError(FulfillerError):
+    """It refused our key or secret: nothing else is sent until a person acted."""
+
+
+class Answer(NamedTuple):
+    """What became of an order; ``reference`` is what the fulfiller calls it."""
+
+    verdict: Verdict
+    reference: str | None = None
+
+
+class Way(Protocol):
+    """A way to one fulfiller. Sending again what is there already must do no harm.
+
+    Attributes:
+        group_size: how many orders go out in one piece.
+        lanes: how many pieces may be under way at once.
+    """
+
+    group_size: int
+    lanes: int
+
+    async def send(self, group: Sequence[Outgoing]) -> Mapping[int, Answer]:
+        """Hand orders over and return what became of each handover.
+
+        Raises:
+            RefusedError: the fulfiller does not let us in.
+        """
+
+    async def close(self) -> None:
+        """Give connections back."""
+
+
+def taken(reference: str | None = None) -> Answer:
+    """Return that an order was taken."""
+    return Answer(Verdict(OutboxState.SENT), reference)
+
+
+def already_there(reference: str | None = None) -> Answer:
+    """Return that an order had been taken before."""
+    return Answer(Verdict(OutboxState.ALREADY_THERE), reference)
+
+
+def unclear(reason: str, retry_after_seconds: float | None = None) -> Answer:
+    """Return that it is not known, or not yet so: the order is tried again."""
+    return Answer(Verdict(OutboxState.WAITING, reason, retry_after_seconds))
+
+
+def final(reason: str) -> Answer:
+    """Return that the same again would not help."""
+    return Answer(Verdict(OutboxState.FAILED, reason))
+
+
+def answer_of_status(status: int, retry_after_seconds: float | None) -> Answer:
+    """Return what a status that is no success means.
+
+    Raises:
+        RefusedError: 401 or 403.
+    """
+    if status in _REFUSED:
+        raise RefusedError(
+            f"the fulfiller refused our key or secret (HTTP {status}): mend its settings, then send again"
+        )
+    if status in _UNCLEAR or status >= 500:
+        return unclear(f"the fulfiller answered HTTP {status}", retry_after_seconds)
+    if 300 <= status < 400:
+        return final(f"the fulfiller's address has moved (HTTP {status}); redirects are not followed")
+    return final(f"the fulfiller did not accept the order (HTTP {status})")
+
+
+def no_answer(error: httpx.HTTPError) -> Answer:
+    """Return what a request without an answer means; the order may or may not have been taken."""
+    what = "in time" if isinstance(error, httpx.TimeoutException) else f"({type(error).__name__})"
+    return unclear(f"the fulfiller gave no answer {what}")
