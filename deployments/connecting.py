@@ -23,16 +23,14 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,98}[a-z0-9])?")
 _FILTER = {"country_mode": "mode", "countries": "countries"}
 
 
-def checked_name(name: str) -> str:
-    """Return the integration's name if it can be one.
+def checked_name(name: str, what: str = "an integration") -> str:
+    """Return the name of an integration (or what else it is) if it can be one.
 
     Raises:
         IntegrationError: it can't.
     """
     if not _NAME.fullmatch(name):
-        raise IntegrationError(
-            f"{name!r} can't be the name of an integration: use small letters, digits and dashes"
-        )
+        raise IntegrationError(f"{name!r} can't be the name of {what}: use small letters, digits and dashes")
     return name
 
 

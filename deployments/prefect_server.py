@@ -1,4 +1,4 @@
-"""The Prefect server as `prefect server` runs it, and more: it refuses invalid settings of integrations and fulfillers.
+"""The Prefect server as `prefect server` runs it, and more: it refuses settings that no run could use.
 
 Prefect's own server saves a block unseen, and its page for editing one sends the values in place of the
 schema, so that nothing is refused (measured with 3.8.8). Here both are checked: the form shows each field's
@@ -26,9 +26,8 @@ from models.settings import Integration
 from tasks.integrations import problems_of
 
 BUSY_TIMEOUT_SECONDS = 5
-CHECKED: dict[str, type[Block]] = {
-    str(block.get_block_type_slug()): block for block in (Integration, *KINDS.values())
-}
+BLOCKS: tuple[type[Block], ...] = (Integration, *KINDS.values())
+CHECKED: dict[str, type[Block]] = {str(block.get_block_type_slug()): block for block in BLOCKS}
 _TELLING = {
     "podos-integration": {"base_url", "statuses"},
     "fulfiller-webhook": {"timeout_seconds", "connections"},

@@ -7,6 +7,7 @@ import sys
 from datetime import timedelta
 
 from prefect.automations import Automation
+from prefect.blocks.core import Block
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.responses import DeploymentResponse
@@ -35,7 +36,8 @@ async def set_up_server() -> None:
     _prefect("work-pool", "create", WORK_POOL, "--type", "process", "--overwrite")
     _prefect("--no-prompt", "deploy", "--all")
     await _restore(schedules)
-    for block in (Integration, *KINDS.values()):
+    blocks: tuple[type[Block], ...] = (Integration, *KINDS.values())
+    for block in blocks:
         await block.register_type_and_schema()
     await _watch_for_dead_runs()
 

@@ -48,6 +48,7 @@ class Environment(BaseSettings):
 
     desk_database_url: str = ""
     podos_api_token: SecretStr | None = None
+    fulfiller_secret: SecretStr | None = None
     prefect_api_url: str = ""
     desk_drop_folder: str = ""
 

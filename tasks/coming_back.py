@@ -22,7 +22,8 @@ async def fetch_shipments(engine: Engine, way: OrderDesk, fulfiller: str, *, now
     """
     after_id, count = 0, 0
     while found := without_shipments(engine, fulfiller, limit=BATCH_SIZE, after_id=after_id):
-        for after_id, order_id, reference in found:
+        after_id = found[-1][0]
+        for _, order_id, reference in found:
             parcels = [_clean(order_id, one) for one in await way.shipments_of(reference)]
             count += take_shipments(engine, [one for one in parcels if one], now=now) if parcels else 0
     return count

@@ -63,15 +63,8 @@ async def load_fulfiller(name: str) -> Fulfiller:
         FulfillerError: its saved settings are not valid any more.
     """
     for block in KINDS.values():
-        async with get_client() as client:
-            try:
-                document = await client.read_block_document_by_name(
-                    name, block.get_block_type_slug(), include_secrets=True
-                )
-            except ObjectNotFound:
-                continue
-        fields = {key: value for key, value in document.data.items() if key in own_fields(block)}
-        return checked_fulfiller(block, fields)
+        if fields := await saved_fields(name, block):
+            return checked_fulfiller(block, fields)
     names = await fulfiller_names()
     known = f"the fulfillers are: {', '.join(names)}" if names else "there is none yet"
     raise UnknownFulfillerError(f"there is no fulfiller {name!r}; {known}. Add one with: desk fulfillers add")
@@ -87,6 +80,18 @@ def checked_fulfiller(block: type[Fulfiller], fields: Mapping[str, Any]) -> Fulf
         return block.model_validate(fields)
     except ValidationError as error:
         raise FulfillerError(problems_of(error, block)) from None
+
+
+async def saved_fields(name: str, block: type[Fulfiller]) -> dict[str, Any]:
+    """Return the saved settings of a fulfiller of a kind, secret included; empty if there is none."""
+    async with get_client() as client:
+        try:
+            document = await client.read_block_document_by_name(
+                name, block.get_block_type_slug(), include_secrets=True
+            )
+        except ObjectNotFound:
+            return {}
+    return {key: value for key, value in document.data.items() if key in own_fields(block)}
 
 
 async def save_fulfiller(name: str, fulfiller: Fulfiller) -> None:

@@ -1,4 +1,4 @@
-"""Leave a report of sending where people look: an artifact in the Prefect UI. Ids and reasons, nothing else."""
+"""Leave a report of sending where people look: an artifact in Prefect. Ids and reasons, nothing else."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from models.handovers import SEND_OUTCOMES, HandoverNote, SendReport
 
 def send_report_markdown(report: SendReport) -> str:
     """Return the report as Markdown: counts, and the orders that were not sent, with their reason."""
-    lines = [f"# Orders to {report.fulfiller}", "", report.one_line(), "", "| Orders | Count |", "| --- | ---: |"]
+    lines = [
+        f"# Orders to {report.fulfiller}",
+        "",
+        report.one_line(),
+        "",
+        "| Orders | Count |",
+        "| --- | ---: |",
+    ]
     lines += [f"| {_words(state)} | {report.counts[state]} |" for state in SEND_OUTCOMES]
     for state in (OutboxState.FAILED, OutboxState.WAITING):
         if notes := report.notes.get(state):
