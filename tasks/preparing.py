@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from models.maps import Maps
+from sqlalchemy import Engine
+
+from tasks.desk.maps import read_maps
 from tasks.fulfil import Prepare, Prepared
 from tasks.rules.check import problems_of
 from tasks.rules.maps import apply_maps
 
 
-def preparation_for(_engine: object, _fulfiller: str) -> Prepare:
+def preparation_for(engine: Engine, fulfiller: str) -> Prepare:
     """Return how orders are made ready for a fulfiller, with its maps as they are now."""
-    maps: Maps = {}
+    maps = read_maps(engine, fulfiller)
 
     def prepare(document: dict[str, Any]) -> Prepared:
         mapped = apply_maps(document, maps)
