@@ -19,6 +19,7 @@ from models.desk import OutboxState, RunState
 from models.fulfillers import Fulfiller
 from models.handovers import SendReport, SendSettings
 from models.settings import Environment
+from tasks.apply_rules import look_at_what_happened
 from tasks.coming_back import fetch_shipments
 from tasks.desk.engine import opened_desk, writing
 from tasks.desk.errors import DeskError
@@ -109,6 +110,7 @@ async def send(name: str, fulfiller: Fulfiller) -> SendReport:
             with suppress(DeskError):
                 _close(engine, report, time.monotonic() - started)
             await publish_send_report(report)
+        await look_at_what_happened(engine)  # at orders that moved, and shipments that came back
     return report
 
 

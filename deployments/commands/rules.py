@@ -216,7 +216,7 @@ def read_text(file: Path) -> str:
 def fulfillers() -> Collection[str]:
     """Return the names of the fulfillers that orders can be sent to."""
     prepare_prefect(quiet=True)
-    from tasks.known_fulfillers import fulfiller_names
+    from tasks.fulfiller_blocks import fulfiller_names
 
     return asyncio.run(fulfiller_names())
 

@@ -39,6 +39,8 @@ def load_rules(text: str, *, folders: Collection[str], fulfillers: Collection[st
     ]
     if problems:
         raise told(problems)
+    _spell(rules, "move_to", folders)
+    _spell(rules, "send_to", fulfillers)
     return LoadedRules(rules, cycle_warnings([compile_rule(rule) for rule in rules]))
 
 
@@ -70,6 +72,14 @@ def _unknown(
                 line = located.line_of(("rules", number, "actions", place, action))
                 listed = near(name, list(known)) or f"; there are: {', '.join(sorted(known)) or 'none yet'}"
                 yield line, f"there is no {what} {name!r}{listed}"
+
+
+def _spell(rules: list[RuleForm], action: str, known: Collection[str]) -> None:
+    """Write names as the desk and the fulfillers write them: capitals do not count in a file."""
+    names = {name.strip().casefold(): name for name in known}
+    for one in (one for rule in rules for one in rule.actions):
+        if name := getattr(one, action):
+            setattr(one, action, names[name.casefold()])
 
 
 def cycle_warnings(rules: list[CompiledRule]) -> list[str]:

@@ -237,6 +237,9 @@ def load(text: str, fulfillers: tuple[str, ...] = ("acme",)) -> Any:
 
 def test_a_file_is_read_as_it_is_written() -> None:
     (one,) = load(RULES).rules
+    assert one.actions[0].move_to == "Rush"
+    (sending,) = load(RULES.replace("move_to: rush", "send_to: ACME")).rules
+    assert sending.actions[0].send_to == "acme"
     assert one.actions[1].set_metadata == {"lane": "007", "country": "NO"}
     assert (one.enabled, one.event) == (None, RuleEvent.IMPORTED)
 
