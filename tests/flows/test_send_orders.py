@@ -1,0 +1,111 @@
+"""From the sandbox podOS through rules to two fulfillers, and back with shipments to podOS as complete."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+
+from deployments.sandbox.receiver import Receiver
+from deployments.sandbox.server import Sandbox
+from tests.commands import RunDesk
+from tests.connected import Connected
+
+SECRET = "a secret of the tests"
+RULES = """
+rules:
+  - name: Britain to acme
+    event: order imported
+    all:
+      - shipping.country = GB
+    actions:
+      - send_to: acme
+  - name: elsewhere to press
+    event: order imported
+    all:
+      - shipping.country != GB
+    actions:
+      - send_to: press
+"""
+
+
+@pytest.fixture
+def secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The secret of the webhook, in the environment as on a server."""
+    monkeypatch.setenv("FULFILLER_SECRET", SECRET)
+
+
+def test_from_order_to_parcel(
+    desk_command: RunDesk, connected: Connected, engine: Engine, tmp_path: Path, secret: None
+) -> None:
+    (tmp_path / "press").mkdir()
+    (tmp_path / "rules.yaml").write_text(RULES)
+    with Receiver(SECRET) as receiver:
+        added = desk_command("fulfillers", "add", "webhook", "acme", "--address", receiver.url)
+        assert added.code == 0, added.err
+        folder = ("fulfillers", "add", "folder", "press", "--directory", str(tmp_path / "press"))
+        assert desk_command(*folder).code == 0
+        loaded = desk_command("rules", "load", str(tmp_path / "rules.yaml"))
+        assert loaded.code == 0, loaded.err
+        assert desk_command("check").code == 0
+        sent = desk_command("send", "--json")
+        assert sent.code == 0, sent.err
+        reports = {report["fulfiller"]: report for report in json.loads(sent.out)}
+        assert json.loads(desk_command("send", "--json").out)[0]["sent"] == 0
+    assert receiver.problems == []
+    assert len(receiver.taken) == sum(receiver.posts.values()) == reports["acme"]["sent"] > 10
+    assert len(list((tmp_path / "press").glob("[!.]*.json"))) == reports["press"]["sent"] > 10
+    countries = {one["order"]["shipping"]["country"] for one in receiver.taken.values()}
+    assert countries == {"GB"}
+    _ship_all(receiver, desk_command)
+    assert_complete(connected.sandbox, receiver)
+    failed = json.loads(desk_command("outbox", "--failed", "--json").out)
+    assert len(failed) == sum(report["failed"] for report in reports.values())
+    with engine.connect() as connection:
+        kinds = connection.execute(text("SELECT count(*) FROM import_runs WHERE kind = 'send'")).scalar()
+    assert kinds == 2
+
+
+def _ship_all(receiver: Receiver, desk_command: RunDesk) -> None:
+    for number, posted in enumerate(list(receiver.taken.values())[:3]):
+        order = str(posted["order"]["id"])
+        shipped = desk_command("ship", order, "--courier", "Royal Mail", "--code", f"AB{number}GB")
+        assert shipped.code == 0
+    assert json.loads(desk_command("sync", "--json").out)["sent"] == 3
+
+
+def assert_complete(sandbox: Sandbox, receiver: Receiver) -> None:
+    """Make sure that podOS shows the first three orders as complete."""
+    wanted = {posted["order"]["source_id"] for posted in list(receiver.taken.values())[:3]}
+    held = [one for one in sandbox.store.all() if one.get("id") in wanted]
+    assert [one["status"] for one in held] == ["complete"] * 3
+
+
+def test_a_refused_secret_fails_the_command_and_says_what_to_do(
+    desk_command: RunDesk, connected: Connected, secret: None
+) -> None:
+    with Receiver("another secret of the tests") as receiver:
+        desk_command("fulfillers", "add", "webhook", "locked", "--address", receiver.url)
+        desk_command("check")
+        result = desk_command("send", "--folder", "New", "--to", "locked")
+    assert result.code == 1
+    assert "refused our key or secret (HTTP 401)" in result.err
+    assert '"state": "waiting"' in desk_command("outbox", "--waiting", "--json").out
+
+
+def test_what_makes_no_sense_is_refused(desk_command: RunDesk, connected: Connected, secret: None) -> None:
+    http = desk_command("fulfillers", "add", "webhook", "far", "--address", "http://printer.example.test/o")
+    assert (http.code, "https" in http.err) == (2, True)
+    unknown = desk_command("send", "--to", "nobody")
+    assert (unknown.code, "there is no fulfiller 'nobody'" in unknown.err) == (2, True)
+    assert SECRET not in http.err + unknown.err
+
+
+def test_hold_and_release(desk_command: RunDesk, connected: Connected) -> None:
+    desk_command("check")
+    assert desk_command("hold", "1", "--reason", "artwork is unclear").code == 0
+    assert json.loads(desk_command("order", "1", "--json").out)["hold_reason"] == "artwork is unclear"
+    assert desk_command("release", "1").code == 0
+    assert json.loads(desk_command("order", "1", "--json").out)["hold_reason"] is None
