@@ -1,4 +1,4 @@
-"""`make demo`: a sandbox podOS, connected, its orders imported into a fresh desk, and all stopped again."""
+"""`make demo`: a sandbox podOS, connected, its orders imported into a fresh desk and handed over."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from pathlib import Path
 import typer
 
 from deployments.environment import ROOT
+from deployments.sandbox.receiver import Receiver
 from deployments.sandbox.server import Sandbox, SandboxSettings
 
 PLACE = ROOT / ".demo"
+SECRET = "the demo's own secret"  # noqa: S105 - of a receiver that ends with the demo
 
 
 def main() -> None:
@@ -28,10 +30,25 @@ def main() -> None:
         desk("folders", environment=environment)
         desk("orders", "--folder", "Needs Attention", "--limit", "3", environment=environment)
         desk("rejected", environment=environment)
+        _hand_over(environment)
     typer.echo(f"the desk's database: {(PLACE / 'desk.db').relative_to(ROOT)} (SQLite)")
     typer.echo(
         f"look on: DESK_DATABASE_URL=sqlite:///{PLACE.relative_to(ROOT)}/desk.db .venv/bin/desk orders"
     )
+
+
+def _hand_over(environment: dict[str, str]) -> None:
+    """Show the way from order to parcel: to a printer's webhook, shipped, and back to podOS."""
+    with Receiver(SECRET) as receiver:
+        typer.echo(f"a printer's webhook at {receiver.url}\n")
+        with_secret = environment | {"FULFILLER_SECRET": SECRET}
+        desk("fulfillers", "add", "webhook", "acme", "--address", receiver.url, environment=with_secret)
+        desk("send", "--folder", "New", "--to", "acme", environment=environment)
+        first = next(iter(receiver.taken.values()))["order"]
+    order = str(first["id"])
+    desk("ship", order, "--courier", "Royal Mail", "--code", "AB123456789GB", environment=environment)
+    desk("sync", environment=environment)
+    desk("order", order, environment=environment)
 
 
 def _environment(sandbox: Sandbox) -> dict[str, str]:
