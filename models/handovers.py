@@ -69,13 +69,17 @@ class HandoverNote:
 
 @dataclass
 class SendReport:
-    """What one run of sending did; ``waiting`` counts those that wait when it ends."""
+    """What one run of sending did; ``waiting`` counts those that wait when it ends.
+
+    ``paused`` says why the run ended early, where it did.
+    """
 
     fulfiller: str
     run_id: int | None = None
     counts: dict[OutboxState, int] = field(default_factory=lambda: dict.fromkeys(SEND_OUTCOMES, 0))
     would_send: int | None = None
     shipments: int = 0
+    paused: str | None = None
     seconds: float = 0.0
     notes: dict[OutboxState, list[HandoverNote]] = field(default_factory=dict)
 
@@ -105,4 +109,5 @@ class SendReport:
             return f"read-only mode: {self.pending} pending, would send {self.would_send}"
         told = ((state, self.counts[state]) for state in SEND_OUTCOMES)
         parts = [f"{count} {state.value.replace('_', ' ')}" for state, count in told if count]
-        return f"{self.pending} pending: " + ", ".join(parts) + back
+        paused = f"; ended early: {self.paused}" if self.paused else ""
+        return f"{self.pending} pending: " + ", ".join(parts) + back + paused

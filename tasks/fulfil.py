@@ -252,6 +252,7 @@ async def _wait_or_halt(run: SendRun, verdict: Verdict, number: int) -> None:
 def _put_off(run: SendRun) -> None:
     """After the fulfiller asked for a pause or was down: let all that is due wait, without an attempt."""
     if run.halted:
+        run.report.paused = run.halted.reason
         now = run.clock()
         wait: timedelta = max(FIRST_PAUSE, asked_pause(run.halted.retry_after_seconds))
         postpone_due(run.engine, run.settings.fulfiller, until=now + wait, now=now)

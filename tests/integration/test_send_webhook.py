@@ -110,6 +110,7 @@ def test_a_receiver_that_is_away_is_left_alone(desk: Engine) -> None:
         receiver.always = 500
         run = send(desk, way_to(receiver))
     assert run.halted is not None
+    assert run.report.one_line().endswith("; ended early: the fulfiller answered HTTP 500")
     assert sum(receiver.posts.values()) < 60
     assert {state for state, _, _ in states(desk)} == {"waiting"}
 
