@@ -1,4 +1,4 @@
-"""The deployments of shipping and sending fit their flows, and the trigger waits for the event that is really sent."""
+"""The deployments of shipping and sending fit their flows, and triggers wait for the events that are sent."""
 
 from __future__ import annotations
 
