@@ -15,6 +15,7 @@ from models.filters import ImportSettings
 from models.orders import NewOrder
 from models.reports import SKIPPED, Attention, ImportReport, Outcome
 from models.rules import RuleEvent
+from tasks.beside import beside
 from tasks.desk import set_aside
 from tasks.desk.engine import reading, writing
 from tasks.desk.errors import RetriableDeskError
@@ -230,4 +231,4 @@ def tally(report: ImportReport, result: BatchResult, outcomes: dict[str, Outcome
 )
 async def load_orders(prepared: Prepared, run: ImportRunContext) -> None:
     """Write one batch into the desk (see ``load``)."""
-    load(prepared, run, now=datetime.now(UTC))
+    await beside(load, prepared, run, now=datetime.now(UTC))

@@ -16,6 +16,7 @@ from models.filters import CountryMode, ImportSettings
 from models.orders import NewItem, NewOrder
 from models.podos import Application, Fulfillment, FulfillmentItem, Price
 from models.reports import Outcome
+from tasks.beside import beside
 from tasks.podos.parsing import Unreadable
 from tasks.podos.scan import Batch
 
@@ -282,4 +283,4 @@ async def transform_orders(
     batch: Batch, settings: ImportSettings, *, from_first_import_date: bool = True
 ) -> Prepared:
     """Prepare one batch for the desk (see ``prepare``)."""
-    return prepare(batch, settings, from_first_import_date=from_first_import_date)
+    return await beside(prepare, batch, settings, from_first_import_date=from_first_import_date)

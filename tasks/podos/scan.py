@@ -18,6 +18,8 @@ from tasks.podos.parsing import Row, Unreadable
 NEWEST_ROWS = 20
 MIN_PAGES_TO_SPLIT = 2
 MIN_SPLIT = timedelta(seconds=4)
+PAGES_AHEAD = 2
+"""How many pages of each window are kept in memory while nobody asks for a batch."""
 SLOW_PAGE_SECONDS = 0.02
 """A page that comes quicker costs more to read than to wait for: a second connection would not help."""
 
@@ -65,14 +67,14 @@ class Batch:
 @dataclass
 class _Lane:
     scan: WindowScan
-    request: asyncio.Task[list[Row]] | None = field(default=None)
+    reader: asyncio.Task[None] | None = field(default=None)
 
 
 class Scan:
     """Reads a plan batch by batch; use it with ``async with``.
 
     Windows are split where the work is: an idle connection takes half of what the busiest has before it.
-    While a batch is transformed and loaded the next page of each window is on its way already, so that
+    The windows are read on, a few pages of each, while a batch is transformed and loaded in a thread, so that
     waiting and working overlap. After an error nothing is lost: ``next_batch`` goes on where it stood.
     """
 
@@ -96,6 +98,9 @@ class Scan:
         self._ids_left = list(plan.ids or ())
         self._quickest_page_seconds: float | None = None
         self._lanes = [] if plan.ids is not None else [self._lane(plan.since, plan.until)]
+        self._is_awaited = False
+        self._came = asyncio.Event()
+        self._gave = asyncio.Event()
         self.batches = 0
 
     async def __aenter__(self) -> Self:
@@ -106,10 +111,10 @@ class Scan:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Give up the requests that are under way."""
-        requests = [lane.request for lane in self._lanes if lane.request]
-        for request in requests:
-            request.cancel()
-        await asyncio.gather(*requests, return_exceptions=True)
+        readers = [lane.reader for lane in self._lanes if lane.reader]
+        for reader in readers:
+            reader.cancel()
+        await asyncio.gather(*readers, return_exceptions=True)
 
     async def next_batch(self, size: int = 1000) -> Batch | None:
         """Return about ``size`` rows in the order they were read, None when all was read.
@@ -121,8 +126,9 @@ class Scan:
             if self._ids_left:
                 await self._read_ids(size)
             else:
-                await self._read_lanes()
+                await self._more_rows()
         rows, self._rows = self._rows, []
+        self._gave.set()
         if not rows:
             return None
         self.batches += 1
@@ -149,28 +155,52 @@ class Scan:
         self._rows += await self._client.get_by_ids(group)
         self._ids_left = self._ids_left[size:]
 
-    async def _read_lanes(self) -> None:
-        self._ask_ahead()
-        requests = [lane.request for lane in self._lanes if lane.request]
-        await asyncio.wait(requests, return_when=asyncio.FIRST_COMPLETED)
-        failed = [request for request in requests if _has_failed(request)]
-        for lane in [lane for lane in self._lanes if lane.request and lane.request.done()]:
-            request, lane.request = lane.request, None
-            if request and request not in failed:
-                self._take(request.result())
-            if lane.scan.finished:
-                self._lanes.remove(lane)
-        if failed:
-            await failed[0]
-        self._ask_ahead()
-        await asyncio.sleep(0)  # the new requests leave before the caller works on what came
+    async def _more_rows(self) -> None:
+        """Wait until any window gave rows or came to its end; raise what ended a reader."""
+        self._take_errors()  # of readers that ended while nobody waited: they ask again
+        self._came.clear()
+        self._is_awaited = True
+        self._gave.set()
+        self._start_readers()
+        try:
+            await self._came.wait()
+        finally:
+            self._is_awaited = False
+        if errors := self._take_errors():
+            raise errors[0]
 
-    def _ask_ahead(self) -> None:
-        """Have one request under way for each window; idle connections get windows of their own."""
+    def _take_errors(self) -> list[BaseException]:
+        """Return what ended readers before their windows' ends; they can be started again."""
+        ended = [lane for lane in self._lanes if lane.reader and lane.reader.done()]
+        errors = [error for lane in ended if lane.reader and (error := lane.reader.exception())]
+        for lane in ended:
+            lane.reader = None
+        return errors
+
+    def _start_readers(self) -> None:
+        """Have each window read by a task of its own; idle connections get windows of their own."""
         self._split_for_idle_connections()
         for lane in self._lanes:
-            if lane.request is None or _has_failed(lane.request):
-                lane.request = asyncio.create_task(self._timed(lane.scan))
+            if lane.reader is None:
+                lane.reader = asyncio.create_task(self._read(lane))
+
+    async def _read(self, lane: _Lane) -> None:
+        try:
+            while not lane.scan.finished:
+                await self._until_there_is_room()
+                self._take(await self._timed(lane.scan))
+                if not lane.scan.finished:
+                    self._start_readers()
+                self._came.set()
+            self._lanes.remove(lane)
+            self._start_readers()
+        finally:
+            self._came.set()
+
+    async def _until_there_is_room(self) -> None:
+        while not self._is_awaited and len(self._rows) >= PAGES_AHEAD * self._page_size * len(self._lanes):
+            self._gave.clear()
+            await self._gave.wait()
 
     async def _timed(self, scan: WindowScan) -> list[Row]:
         started = time.monotonic()
@@ -227,11 +257,6 @@ class Scan:
         if rest.total_seconds() * scan.rows_a_second < MIN_PAGES_TO_SPLIT * self._page_size:
             return None
         return (scan.reached + rest / 2).replace(microsecond=0)
-
-
-def _has_failed(request: asyncio.Task[list[Row]]) -> bool:
-    """Tell a request that ended with an error, also one of before the last call: it is asked again."""
-    return request.done() and (request.cancelled() or request.exception() is not None)
 
 
 async def newest_date(client: PodosClient, field: DateField) -> datetime | None:

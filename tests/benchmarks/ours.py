@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from models.desk import RunState
 from models.filters import CountryMode, ImportSettings
 from models.reports import ImportReport
+from tasks.beside import beside
 from tasks.collecting import collecting_seldom
 from tasks.desk.engine import opened_desk
 from tasks.desk.leases import HeldLease
@@ -58,7 +59,7 @@ async def _import(
     with collecting_seldom():
         async with Scan(client, plan, connections=options.connections, project=run.settings.project) as scan:
             while prepared := await _next_prepared(scan, plan, run):
-                load(prepared, run, now=datetime.now(UTC))
+                await beside(load, prepared, run, now=datetime.now(UTC))
                 del prepared
 
 
@@ -68,7 +69,7 @@ async def _next_prepared(scan: Scan, plan: ScanPlan, run: ImportRunContext) -> P
         return None
     if plan.field == "updatedAt":
         recognize(batch, run)
-    return prepare(batch, run.settings)
+    return await beside(prepare, batch, run.settings)
 
 
 def main() -> None:
