@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine
 
 from models.rules import RuleEvent
 from tasks.announcing import announce_queued, announce_rule_events
+from tasks.beside import beside
 from tasks.desk.browse import documents_of
 from tasks.desk.engine import writing
 from tasks.desk.errors import RetriableDeskError
@@ -167,4 +168,4 @@ async def look_at_what_happened(engine: Engine) -> None:
 )
 async def apply_rules_to(engine: Engine) -> RulesResult:
     """Let the rules look at what happened (see ``apply_rules``)."""
-    return apply_rules(engine, now=datetime.now(UTC))
+    return await beside(apply_rules, engine, now=datetime.now(UTC))
