@@ -26,7 +26,7 @@ from typing import Any
 
 from sqlalchemy import create_engine, inspect, text
 
-from tests.benchmarks.backfill import administer, database, postgres, sandbox
+from tests.benchmarks.backfill import PORT, administer, database, postgres, prefect_server, sandbox
 
 ROOT = Path(__file__).parents[2]
 BENCH = ROOT / ".bench"
@@ -147,6 +147,27 @@ def _spread(values: list[float]) -> str:
     return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
+def through_the_flow(bench: Bench, orders: int, rounds: int) -> None:
+    """Measure the plain run beside the flow, with a Prefect server running on SQLite."""
+    bench.control(visible=orders, latency_ms=0)
+    with tempfile.TemporaryDirectory(prefix="desk-bench-") as home:
+        own = {
+            "PREFECT_HOME": home,
+            "PREFECT_API_URL": f"http://127.0.0.1:{PORT}/api",
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "DO_NOT_TRACK": "1",
+        }
+        before = dict(os.environ)
+        os.environ.update(own)
+        try:
+            with prefect_server(dict(os.environ)):
+                title = f"{orders} orders, SQLite, through the flow with a server running"
+                compare(bench, title, "sqlite", orders, ["through_flow"], rounds)
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+
 def checks(bench: Bench, sizes: list[int], new: int) -> None:
     """Measure checks with nothing new and with some new, at several sizes of the desk."""
     print("\n## Checks, CPU time of our own work\n")
@@ -218,7 +239,9 @@ def _server_cost(bench: Bench, before: dict[str, Any]) -> str:
 def main() -> None:
     """Measure what was asked for and print Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", nargs="+", default=["sqlite", "postgres", "latency", "checks", "plain"])
+    parser.add_argument(
+        "--only", nargs="+", default=["sqlite", "postgres", "latency", "checks", "plain", "flow"]
+    )
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--scale", type=float, default=1.0, help="Smaller numbers of orders, to try it out.")
     options = parser.parse_args()
@@ -266,6 +289,7 @@ def _table(
         "postgres": postgresql,
         "latency": latency,
         "plain": plain,
+        "flow": lambda: through_the_flow(bench, large, rounds),
         "checks": lambda: checks(bench, [round(10_000 * options.scale), large], 100),
     }
 

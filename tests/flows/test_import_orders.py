@@ -121,10 +121,10 @@ def test_a_late_check_has_nothing_to_do_once_one_that_began_after_it_was_due_is_
 ) -> None:
     """Also when the other was still at work as this one began: it is asked under the lease."""
     from flows.import_orders import check
-    from tasks.desk.runs import CoveredError
+    from tasks.desk.runs import CoveredError, refuse_if_covered
     from tasks.integrations import load_integration
 
-    async def late_check(due: datetime | None) -> ImportReport:
+    async def late_check(due: datetime) -> ImportReport:
         return await check("default", await load_integration("default"), due=due)
 
     due = datetime.now(UTC)
@@ -135,9 +135,9 @@ def test_a_late_check_has_nothing_to_do_once_one_that_began_after_it_was_due_is_
     with pytest.raises(CoveredError, match="nothing to do"):
         asyncio.run(late_check(due))
     assert len(list_runs(engine, limit=10)) == 1
-    asyncio.run(late_check(None))
-    asyncio.run(late_check(datetime.now(UTC)))
-    assert len(list_runs(engine, limit=10)) == 3
+    refuse_if_covered(engine, "default", None)
+    refuse_if_covered(engine, "default", datetime.now(UTC))
+    refuse_if_covered(engine, "other", due)
 
 
 def test_a_thawed_order_is_imported_by_the_next_check(connected: Connected, engine: Engine) -> None:
