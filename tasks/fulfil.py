@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.tasks import exponential_backoff
 from sqlalchemy import Connection, Engine
 
 from models.desk import OutboxState
@@ -27,6 +28,7 @@ from models.handovers import (
     idempotency_key,
 )
 from tasks.desk.browse import orders_by_id
+from tasks.desk.errors import RetriableDeskError
 from tasks.desk.handover_send import (
     Result,
     begin_attempts,
@@ -39,6 +41,7 @@ from tasks.desk.leases import HeldLease
 from tasks.fulfillers.interface import Answer, Way
 from tasks.ledger import Ledger
 from tasks.outbox_rules import FIRST_PAUSE, Verdict, asked_pause
+from tasks.retrying import only_after
 
 BATCH_SIZE = 500
 MAX_NOTES = 200
@@ -91,6 +94,7 @@ class SendRun:
         self.halted: Verdict | None = None
         self.error: Exception | None = None
         self.in_a_row = 0
+        self._told: dict[int, OutboxState] = {}
         self.calm = asyncio.Event()
         self.calm.set()
 
@@ -100,17 +104,26 @@ class SendRun:
         return self.halted is not None or self.error is not None
 
     def write(self, connection: Connection, outcomes: Sequence[tuple[Due, Result]]) -> None:
-        """Write outcomes and counts in the caller's transaction."""
+        """Write outcomes and counts in the caller's transaction; one that failed is written again."""
         settled = write_results(connection, outcomes, self.settings, now=self.clock())
         for due, _ in outcomes:
-            if due.id not in settled:
-                continue
-            state, reason = settled[due.id].state, settled[due.id].reason
-            self.report.counts[state] += 1
-            notes = self.report.notes.setdefault(state, [])
-            if reason and len(notes) < MAX_NOTES:
-                notes.append(HandoverNote(due.id, due.order_number, reason))
+            if due.id in settled:
+                self._count(due, settled[due.id].state, settled[due.id].reason)
         record_send_progress(connection, self.report)
+
+    def _count(self, due: Due, state: OutboxState, reason: str | None) -> None:
+        """Count a handover once, under the last that became of it in this run."""
+        before, counts, notes = self._told.get(due.id), self.report.counts, self.report.notes
+        if before is state:
+            return
+        if before is not None:
+            counts[before] -= 1
+            notes[before] = [note for note in notes.get(before, []) if note.id != due.id]
+        self._told[due.id] = state
+        counts[state] += 1
+        known = notes.setdefault(state, [])
+        if reason and len(known) < MAX_NOTES:
+            known.append(HandoverNote(due.id, due.order_number, reason))
 
 
 Book = Ledger[Due, Result]
@@ -125,8 +138,9 @@ async def send_all(way: Way, run: SendRun) -> None:
         FulfillerError: it can't be used as it is set up.
         DeskError: the desk was busy, or another run took over.
 
-    Safe to repeat.
+    Safe to repeat, also with the same run: a new pass over what is still due.
     """
+    run.error = None
     queue: Queue = asyncio.Queue(maxsize=max(1, 2 * BATCH_SIZE // way.group_size))
     async with Ledger[Due, Result](run.engine, run.write) as book:
         workers = [
@@ -166,13 +180,17 @@ Batch = tuple[int, list[Outgoing], list[tuple[Due, Result]]]
 def _next_batch(run: SendRun, after_id: int) -> Batch | None:
     if run.lease:
         run.lease.check()
-    name, now = run.settings.fulfiller, run.clock()
-    due = take_due(run.engine, name, now=now, limit=BATCH_SIZE, after_id=after_id, order_ids=run.order_ids)
+    due = _due(run, after_id)
     if not due:
         return None
     outgoing, unfit = prepare_batch(run, due)
-    begin_attempts(run.engine, [one.id for one in outgoing], now=now)
+    begin_attempts(run.engine, [one.id for one in outgoing], now=run.clock())
     return due[-1].id, outgoing, unfit
+
+
+def _due(run: SendRun, after_id: int) -> list[Due]:
+    name, now = run.settings.fulfiller, run.clock()
+    return take_due(run.engine, name, now=now, limit=BATCH_SIZE, after_id=after_id, order_ids=run.order_ids)
 
 
 def prepare_batch(run: SendRun, due: Sequence[Due]) -> tuple[list[Outgoing], list[tuple[Due, Result]]]:
@@ -261,20 +279,21 @@ def _put_off(run: SendRun) -> None:
 def count_sendable(run: SendRun) -> int:
     """Return how many a read-only run would send."""
     after_id, count = 0, 0
-    while due := take_due(
-        run.engine,
-        run.settings.fulfiller,
-        now=run.clock(),
-        limit=BATCH_SIZE,
-        after_id=after_id,
-        order_ids=run.order_ids,
-    ):
+    while due := _due(run, after_id):
         count += len(prepare_batch(run, due)[0])
         after_id = due[-1].id
     return count
 
 
-@task(name="hand orders over", task_run_name="hand orders over", cache_policy=NO_CACHE)
+@task(
+    name="hand orders over",
+    task_run_name="hand orders over",
+    cache_policy=NO_CACHE,
+    retries=3,
+    retry_delay_seconds=exponential_backoff(backoff_factor=5),
+    retry_jitter_factor=0.5,
+    retry_condition_fn=only_after(RetriableDeskError),
+)
 async def hand_over(way: Way, run: SendRun) -> None:
-    """Send all that is due (see ``send_all``)."""
+    """Send all that is due (see ``send_all``). Repeating is a new pass over what is still due."""
     await send_all(way, run)

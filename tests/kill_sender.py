@@ -1,4 +1,7 @@
-"""A process that sends and kills itself at a step: ``python -m tests.kill_sender URL DESK-URL STEP``."""
+"""A process that sends and kills itself at a step: ``python -m tests.kill_sender WAY TARGET DESK-URL STEP``.
+
+A way is ``webhook`` or ``orderdesk``, whose target is an address, or ``json`` or ``csv``, a directory.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,19 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sqlalchemy import Engine
 
 from models.handovers import Outgoing
 from tasks import fulfil
 from tasks.desk.engine import make_engine
-from tasks.fulfillers.interface import Answer
+from tasks.desk.handover_send import promise_references
+from tasks.fulfillers.folder import Folder
+from tasks.fulfillers.interface import Answer, Way
+from tasks.fulfillers.orderdesk import OrderDesk
 from tasks.fulfillers.webhook import Webhook
+from tests.order_desk import KEY
 from tests.sending import SECRET, send
 
 
@@ -20,32 +30,56 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-class Dying(Webhook):
-    """A way that dies with its process at the third order."""
+class Dying:
+    """A way that dies with its process at the third group, or at the only one."""
 
-    step = ""
-    count = 0
+    def __init__(self, way: Way, step: str, at: int) -> None:
+        self.group_size, self.lanes = way.group_size, way.lanes
+        self._way = way
+        self._step = step
+        self._groups_left = at
 
     async def send(self, group: Sequence[Outgoing]) -> Mapping[int, Answer]:
         """Send, or die before or after it."""
-        Dying.count += 1
-        if Dying.count == 3 and self.step == "before sending":
+        self._groups_left -= 1
+        if self._groups_left == 0 and self._step == "before sending":
             die()
-        answers = await super().send(group)
-        if Dying.count >= 3 and self.step == "after the answer":
+        answers = await self._way.send(group)
+        if self._groups_left <= 0 and self._step == "after the answer":
             die()
         return answers
+
+    async def close(self) -> None:
+        """Close the way."""
+        await self._way.close()
+
+
+def open_way(name: str, target: str, engine: Engine, step: str) -> Dying:
+    """Open a way that dies at a step."""
+    if name == "webhook":
+        return Dying(Webhook(target, SECRET, connections=2), step, at=3)
+    if name == "orderdesk":
+        return Dying(OrderDesk(target, "77", KEY, folder_name="New"), step, at=3)
+
+    async def promise(references: Mapping[int, str]) -> None:
+        if step == "before the promise":
+            die()
+        promise_references(engine, references)
+        if step == "after the promise":
+            die()
+
+    return Dying(Folder(Path(target), as_csv=name == "csv", promise=promise), step, at=1)
 
 
 def main() -> None:
     """Send until the step at which to die."""
-    url, desk_url, Dying.step = sys.argv[1:]
-    if Dying.step == "before the record":
+    name, target, desk_url, step = sys.argv[1:]
+    if step == "before the record":
         vars(fulfil)["write_results"] = lambda *_, **__: die()
-    if Dying.step == "before the attempt":
+    if step == "before the attempt":
         vars(fulfil)["begin_attempts"] = lambda *_, **__: die()
     engine = make_engine(desk_url)
-    send(engine, lambda: Dying(url, SECRET, connections=2))
+    send(engine, lambda: open_way(name, target, engine, step))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,9 @@ KEY = "order-desk-key"
 class FakeOrderDesk:
     """One store on a port of this machine; use it with ``with``.
 
+    Args:
+        knows_sources: it refuses an order whose ``source_id`` it has; else it makes a second one.
+
     Attributes:
         orders: by id, as they were posted.
         creates: how many creates were asked for.
@@ -22,7 +25,8 @@ class FakeOrderDesk:
         shipments: by order id.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, knows_sources: bool = True) -> None:
+        self._knows_sources = knows_sources
         self.orders: dict[str, dict[str, Any]] = {}
         self.shipments: dict[str, list[dict[str, Any]]] = {}
         self.creates = 0
@@ -98,7 +102,8 @@ class FakeOrderDesk:
 
     def _create(self, body: dict[str, Any]) -> tuple[int, dict[str, Any] | None]:
         self.creates += 1
-        if any(order["source_id"] == body["source_id"] for order in self.orders.values()):
+        is_known = any(order["source_id"] == body["source_id"] for order in self.orders.values())
+        if is_known and self._knows_sources:
             return 400, {"status": "error", "message": "Order exists"}
         id_ = str(1000 + len(self.orders))
         self.orders[id_] = {**body, "id": id_}

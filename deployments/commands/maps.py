@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from deployments.commands.rules import read_text
+from deployments.commands.rules import fulfillers, read_text
 from deployments.desk_access import open_the_desk
-from deployments.output import AsJson, print_json, show, table
+from deployments.output import AsJson, print_json, say, show, table
 
 maps_app = typer.Typer(no_args_is_help=True)
 
@@ -30,10 +31,17 @@ def load(
     from tasks.rules.map_files import load_maps
 
     forms = load_maps(read_text(file), is_csv=file.suffix.lower() == ".csv")
+    names = sorted({form.fulfiller for form in forms})
+    _warn_of_strangers(names)
     with open_the_desk() as engine:
         save_maps(engine, forms)
-    names = ", ".join(sorted({form.fulfiller for form in forms})) or "nobody"
-    show(f"{len(forms)} {'map' if len(forms) == 1 else 'maps'} loaded for {names}")
+    show(f"{len(forms)} {'map' if len(forms) == 1 else 'maps'} loaded for {', '.join(names) or 'nobody'}")
+
+
+def _warn_of_strangers(names: Collection[str]) -> None:
+    known = {name.casefold() for name in fulfillers()} if names else set()
+    for name in (name for name in names if name.casefold() not in known):
+        say(f"Warning: there is no fulfiller {name!r} yet; `desk fulfillers` lists them")
 
 
 @maps_app.command("show", epilog="Example: desk maps show")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -14,10 +15,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
+from deployments.sandbox.receiver import Receiver
 from deployments.sandbox.server import Sandbox, SandboxSettings
 from deployments.sandbox.store import Store
 from tasks.desk.browse import export_orders
+from tests.commands import RunDesk
 from tests.connected import Connected
+from tests.sending import SECRET, queue, states
 
 ORDERS = 2500
 
@@ -137,3 +141,37 @@ def test_ctrl_c_in_the_middle_ends_with_a_word_and_keeps_what_was_done(
     with engine.connect() as connection:
         states = connection.execute(text("SELECT state FROM import_runs ORDER BY id")).scalars().all()
     assert states == ["crashed", "completed"]
+
+
+class SlowReceiver(Receiver):
+    """Answers no post before it may."""
+
+    def __init__(self) -> None:
+        super().__init__(SECRET)
+        self.asked, self.may_answer = threading.Event(), threading.Event()
+
+    async def _answer(self, *args: Any) -> bool:
+        self.asked.set()
+        await asyncio.to_thread(self.may_answer.wait, 60)
+        return await super()._answer(*args)
+
+
+def test_a_second_process_does_not_send_while_one_does(
+    desk_command: RunDesk, engine: Engine, desk_process: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FULFILLER_SECRET", SECRET)
+    queue(engine, 30, "printer")
+    with SlowReceiver() as receiver:
+        added = desk_command("fulfillers", "add", "webhook", "printer", "--address", receiver.url)
+        assert added.code == 0, added.err
+        first = desk_process("send", "--to", "printer")
+        assert receiver.asked.wait(60)
+        second = desk_process("send", "--to", "printer")
+        _, said = second.communicate(timeout=60)
+        assert first.poll() is None
+        receiver.may_answer.set()
+        _, err = first.communicate(timeout=60)
+    assert (first.returncode, second.returncode) == (0, 1), err + said
+    assert "another run is at work on it since" in said
+    assert len(receiver.taken) == sum(receiver.posts.values()) == 30
+    assert states(engine) == [("sent", None, 1)] * 30

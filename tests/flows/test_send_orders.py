@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
 
 from deployments.sandbox.receiver import Receiver
 from deployments.sandbox.server import Sandbox
+from tasks import fulfil
+from tasks.desk.errors import RetriableDeskError
 from tests.commands import RunDesk
 from tests.connected import Connected
+from tests.sending import queue, states
 
 SECRET = "a secret of the tests"
 RULES = """
@@ -45,6 +49,7 @@ def test_from_order_to_parcel(
     with Receiver(SECRET) as receiver:
         added = desk_command("fulfillers", "add", "webhook", "acme", "--address", receiver.url)
         assert added.code == 0, added.err
+        assert_known(desk_command, tmp_path, "Acme")
         folder = ("fulfillers", "add", "folder", "press", "--directory", str(tmp_path / "press"))
         assert desk_command(*folder).code == 0
         loaded = desk_command("rules", "load", str(tmp_path / "rules.yaml"))
@@ -74,6 +79,14 @@ def _ship_all(receiver: Receiver, desk_command: RunDesk) -> None:
         shipped = desk_command("ship", order, "--courier", "Royal Mail", "--code", f"AB{number}GB")
         assert shipped.code == 0
     assert json.loads(desk_command("sync", "--json").out)["sent"] == 3
+
+
+def assert_known(desk_command: RunDesk, tmp_path: Path, name: str) -> None:
+    """Make sure that maps of a fulfiller are loaded without a warning."""
+    path = tmp_path / "maps.csv"
+    path.write_text(f"fulfiller,map,from,to\n{name},carrier,RM,Royal Mail\n")
+    loaded = desk_command("maps", "load", str(path))
+    assert (loaded.code, loaded.err) == (0, "")
 
 
 def assert_complete(sandbox: Sandbox, receiver: Receiver) -> None:
@@ -109,3 +122,58 @@ def test_hold_and_release(desk_command: RunDesk, connected: Connected) -> None:
     assert json.loads(desk_command("order", "1", "--json").out)["hold_reason"] == "artwork is unclear"
     assert desk_command("release", "1").code == 0
     assert json.loads(desk_command("order", "1", "--json").out)["hold_reason"] is None
+
+
+def contents(engine: Engine) -> dict[str, list[Any]]:
+    """All rows that sending could write."""
+    tables = ("orders", "handovers", "order_history", "import_runs", "shipments")
+    with engine.connect() as connection:
+        return {name: list(connection.execute(text(f"SELECT * FROM {name} ORDER BY id"))) for name in tables}
+
+
+def test_read_only_mode_sends_and_writes_nothing_and_says_how_many_it_would(
+    desk_command: RunDesk, engine: Engine, secret: None
+) -> None:
+    queue(engine, 3, "looker")
+    queue(engine, 2, "looker", ship_city=None)  # not fit to be sent
+    before = contents(engine)
+    with Receiver(SECRET) as receiver:
+        desk_command("fulfillers", "add", "webhook", "looker", "--address", receiver.url, "--read-only")
+        sent = desk_command("send", "--to", "looker", "--json")
+        said = desk_command("send", "--to", "looker")
+    assert sent.code == 0, sent.err
+    (report,) = json.loads(sent.out)
+    assert (report["would_send"], report["sent"], report["waiting"]) == (3, 0, 5)
+    assert report["run_id"] is None
+    assert "read-only mode: nothing was sent, 3 would be" in said.err
+    assert not receiver.posts
+    assert contents(engine) == before
+
+
+def test_a_busy_desk_is_waited_for_with_a_new_pass(
+    desk_command: RunDesk, engine: Engine, secret: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue(engine, 5, "patient")
+    calls, really = [], fulfil.write_results
+
+    def busy(*args: Any, **named: Any) -> Any:
+        settled = really(*args, **named)
+        calls.append(1)
+        if len(calls) <= 2:  # as the outcomes come, and at the end of the pass
+            raise RetriableDeskError("the desk's database is locked")
+        return settled
+
+    monkeypatch.setattr(fulfil, "write_results", busy)
+    monkeypatch.setattr(fulfil.hand_over, "retry_delay_seconds", 0)
+    with Receiver(SECRET) as receiver:
+        desk_command("fulfillers", "add", "webhook", "patient", "--address", receiver.url)
+        sent = desk_command("send", "--to", "patient", "--json")
+    assert sent.code == 0, sent.err
+    assert len(calls) == 3
+    (report,) = json.loads(sent.out)
+    assert (report["pending"], report["sent"] + report["already_there"]) == (5, 5)
+    assert len(receiver.taken) == 5
+    assert {state for state, _, _ in states(engine)} <= {"sent", "already_there"}
+    with engine.connect() as connection:
+        runs = connection.execute(text("SELECT state FROM import_runs WHERE kind = 'send'"))
+        assert runs.scalars().all() == ["completed"]

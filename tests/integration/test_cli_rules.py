@@ -79,7 +79,9 @@ def test_maps_are_loaded_and_tried(desk_command: RunDesk, tmp_path: Path, cli_en
     insert_order(cli_engine, source_id="a-1", order_number="A-1", ship_city=None)
     path = tmp_path / "maps.csv"
     path.write_text("fulfiller,map,from,to\nacme,print location,FRONT,CF\nacme,print sku,*,(stop)\n")
-    assert desk_command("maps", "load", str(path)).out == "2 maps loaded for acme\n"
+    loaded = desk_command("maps", "load", str(path))
+    assert loaded.out == "2 maps loaded for acme\n"
+    assert loaded.err == "Warning: there is no fulfiller 'acme' yet; `desk fulfillers` lists them\n"
     assert "FRONT = CF" in desk_command("maps", "show").out
     (found,) = json.loads(desk_command("maps", "test", "ACME", "--order", "A-1", "--json").out)
     assert found["changes"] == ["item 1: print location front = CF"]

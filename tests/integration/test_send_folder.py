@@ -10,20 +10,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from tasks.desk.handover_list import hold_order, release_order
 from tasks.desk.handover_send import promise_references
 from tasks.fulfillers.folder import Folder
-from tests.sending import queue, send, states
-
-
-def way_to(desk: Engine, directory: Path, *, as_csv: bool) -> Folder:
-    async def promise(references: Mapping[int, str]) -> None:
-        promise_references(desk, references)
-
-    return Folder(directory, as_csv=as_csv, promise=promise)
-
-
-def visible(directory: Path) -> list[Path]:
-    return sorted(path for path in directory.iterdir() if not path.name.startswith("."))
+from tests.folders import visible, way_to
+from tests.sending import NOW, queue, send, states
 
 
 def test_a_json_file_for_each_order(desk: Engine, tmp_path: Path) -> None:
@@ -93,6 +84,29 @@ def test_a_crash_between_the_steps_neither_loses_nor_repeats(
         sources = connection.exec_driver_sql("SELECT source_id FROM orders").scalars().all()
     assert [text.count(source) for source in sources] == [1] * len(ids)
     assert {state for state, _, _ in states(desk)} <= {"sent", "already_there"}
+
+
+def test_an_order_that_was_made_ready_before_a_hold_waits_for_its_release(
+    desk: Engine, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    held, _ = queue(desk, 2)
+
+    async def promise(references: Mapping[int, str]) -> None:
+        promise_references(desk, references)
+        raise OSError(5, "stopped")
+
+    with pytest.raises(OSError, match="stopped"):
+        send(desk, lambda: Folder(out, as_csv=False, promise=promise))
+    hold_order(desk, str(held), "artwork is unclear", now=NOW)
+    send(desk, lambda: way_to(desk, out, as_csv=False))
+    assert [state for state, _, _ in states(desk)] == ["waiting", "sent"]
+    assert len(visible(out)) == 1
+    release_order(desk, str(held), now=NOW)
+    send(desk, lambda: way_to(desk, out, as_csv=False))
+    assert {state for state, _, _ in states(desk)} == {"sent"}
+    assert len(visible(out)) == len(list(out.iterdir())) == 2
 
 
 def test_a_directory_that_is_not_there_makes_orders_wait(desk: Engine, tmp_path: Path) -> None:
