@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench bench-backfill check format format-check lint types imports migrations lock clean
+.PHONY: help install demo test bench bench-backfill bench-send bench-rules check format format-check lint types imports migrations lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1|/' | column -t -s'|'
@@ -33,6 +33,12 @@ bench: $(BIN)/.installed-dev ## Measure the import beside dlt and others (an hou
 
 bench-backfill: $(BIN)/.installed-dev ## Measure a backfill with one, two and four workers
 	$(BIN)/python -m tests.benchmarks.backfill
+
+bench-send: $(BIN)/.installed-dev ## Measure handing 10,000 orders over to a webhook
+	$(BIN)/python -m tests.benchmarks.send_orders
+
+bench-rules: $(BIN)/.installed-dev ## Measure 1,000 orders under 50 rules
+	$(BIN)/python -m tests.benchmarks.rules
 
 check: format-check lint types imports migrations test ## All that .ci/run asks for
 

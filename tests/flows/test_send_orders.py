@@ -12,6 +12,7 @@ from sqlalchemy import Engine, text
 from deployments.sandbox.receiver import Receiver
 from deployments.sandbox.server import Sandbox
 from tasks import fulfil
+from tasks.desk import handover_send
 from tasks.desk.errors import RetriableDeskError
 from tests.commands import RunDesk
 from tests.connected import Connected
@@ -154,7 +155,7 @@ def test_a_busy_desk_is_waited_for_with_a_new_pass(
     desk_command: RunDesk, engine: Engine, secret: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queue(engine, 5, "patient")
-    calls, really = [], fulfil.write_results
+    calls, really = [], handover_send.write_results
 
     def busy(*args: Any, **named: Any) -> Any:
         settled = really(*args, **named)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from deployments.commands import maps as maps_commands
 from tasks.desk.browse import find_order
 from tests.builders import insert_order
 from tests.commands import RunDesk, refused
@@ -75,7 +76,10 @@ def test_moving_an_order_lets_the_rules_look_at_once(
     assert desk_command("rules", "run", "Rush", "--folder", "Prepared").out.startswith("rules looked at 1 ")
 
 
-def test_maps_are_loaded_and_tried(desk_command: RunDesk, tmp_path: Path, cli_engine: Engine) -> None:
+def test_maps_are_loaded_and_tried(
+    desk_command: RunDesk, tmp_path: Path, cli_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maps_commands, "fulfillers", lambda: ["press"])
     insert_order(cli_engine, source_id="a-1", order_number="A-1", ship_city=None)
     path = tmp_path / "maps.csv"
     path.write_text("fulfiller,map,from,to\nacme,print location,FRONT,CF\nacme,print sku,*,(stop)\n")

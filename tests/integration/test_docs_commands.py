@@ -59,7 +59,11 @@ def test_an_example_shows_what_the_command_gives(example: Example, place: Path) 
         ["bash", "-euo", "pipefail", "-c", example.command],
         cwd=place,
         env=os.environ
-        | {"PATH": os.pathsep.join(path), "DESK_DATABASE_URL": f"sqlite:///{place}/.demo/desk.db"},
+        | {
+            "PATH": os.pathsep.join(path),
+            "DESK_DATABASE_URL": f"sqlite:///{place}/.demo/desk.db",
+            "PREFECT_HOME": str(place / ".prefect"),
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
