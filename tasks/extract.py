@@ -12,6 +12,13 @@ from tasks.retrying import only_after
 
 BATCH_SIZE = 1000
 """Orders a task carries: small enough to repeat, large enough that Prefect's share of the time is small."""
+FIRST_BATCHES = 10
+"""After these a large import carries twice as many: each task run costs the server 12 to 27 ms of CPU."""
+
+
+def batch_size(number: int) -> int:
+    """Return how many orders batch ``number`` (from 1) of an import carries."""
+    return BATCH_SIZE if number <= FIRST_BATCHES else 2 * BATCH_SIZE
 
 
 @task(
@@ -23,6 +30,6 @@ BATCH_SIZE = 1000
     retry_jitter_factor=0.5,
     retry_condition_fn=only_after(RetriablePodosError),
 )
-async def extract_orders(scan: Scan, number: int) -> Batch | None:  # noqa: ARG001 - names the task run
+async def extract_orders(scan: Scan, number: int) -> Batch | None:
     """Fetch one batch; None when all was read. Repeating goes on where the scan stood."""
-    return await scan.next_batch(BATCH_SIZE)
+    return await scan.next_batch(batch_size(number))
