@@ -24,6 +24,7 @@ DESK = Path(sys.executable).with_name("desk")
 START_SECONDS = 120
 RUN_SECONDS = 120
 STOP_SECONDS = 60
+FULFILLER_SECRET = "canary-of-a-fulfiller-4712"
 Found = TypeVar("Found")
 
 

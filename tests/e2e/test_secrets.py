@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from deployments.sandbox.server import Sandbox, SandboxSettings
-from tests.e2e.running import System
+from tests.e2e.running import FULFILLER_SECRET, System
 
 pytestmark = pytest.mark.e2e
 SHORTEST = 6
@@ -29,7 +29,8 @@ def test_prefect_holds_no_token_and_no_personal_data(system: System, slow_sandbo
         assert failed["state_type"] == "FAILED", failed["state"]
         slow_sandbox.faults.reset()
 
-    secrets = {slow_sandbox.token, Sandbox(SandboxSettings(orders=0)).token, *_personal_data(system)}
+    tokens = {slow_sandbox.token, Sandbox(SandboxSettings(orders=0)).token, FULFILLER_SECRET}
+    secrets = tokens | set(_personal_data(system))
     assert len(secrets) > 300
     canaries = [secret.encode() for secret in secrets]
     files = [file for file in system.home.rglob("*") if file.is_file()]
