@@ -16,13 +16,14 @@ from prefect.runtime import flow_run
 from prefect.states import Failed
 
 from models.desk import RunState
-from models.reports import ImportReport, Outcome
+from models.reports import ImportReport, Outcome, RuleCounts
 from models.settings import Environment, Integration
 from tasks.apply_rules import look_at_what_happened
 from tasks.collecting import collecting_seldom
 from tasks.desk.engine import opened_desk
 from tasks.desk.errors import DeskError
 from tasks.desk.leases import HeldLease
+from tasks.desk.rules import rules_are_on
 from tasks.desk.runs import begin_run, finish_run, read_mark, refuse_if_covered, vouch
 from tasks.desk.set_aside import note_gone, waiting_rows
 from tasks.extract import extract_orders
@@ -153,8 +154,7 @@ async def import_all(
     started = time.monotonic()
     with collecting_seldom():
         await _import_batches(client, plan, run, started, from_first_import_date=from_first_import_date)
-    if not run.report.dry_run:
-        await look_at_what_happened(run.engine)  # also at what a run before this one left
+    await _react(run)  # also to what a run before this one left
     _tell(run.report, started)
     await publish_report(run.report)
 
@@ -172,10 +172,19 @@ async def _import_batches(
             prepared = await _next_prepared(scan, plan, run, from_first_import_date=from_first_import_date)
             if prepared:
                 await load_orders(prepared, run)
-                if not run.report.dry_run:
-                    await look_at_what_happened(run.engine)
+                await _react(run)
                 _tell(run.report, started)
             del prepared  # before the next batch is read: two at once would double the memory
+
+
+async def _react(run: ImportRunContext) -> None:
+    """Let the rules look at what came in, and count what they did."""
+    if run.report.dry_run:
+        return
+    did, before = await look_at_what_happened(run.engine), run.report.rules
+    if did.fired or before or rules_are_on(run.engine):
+        before = before or RuleCounts()
+        run.report.rules = RuleCounts(before.fired + did.fired, before.queued + did.waiting)
 
 
 async def _next_prepared(

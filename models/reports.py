@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -32,12 +32,21 @@ class Attention:
     reason: str
 
 
+@dataclass(frozen=True)
+class RuleCounts:
+    """What rules did in a run: how often they fired, and how many orders they queued for fulfillers."""
+
+    fired: int = 0
+    queued: int = 0
+
+
 @dataclass
 class ImportReport:
     """Counts of one check or manual import, over distinct orders.
 
     ``fetched = imported + already_imported + all skipped + rejected`` at every moment; ``needs_attention``
     is a part of ``imported``. ``since`` and ``until`` bound the scan (aware UTC, half-open), None is open.
+    ``rules`` is None where no rule is on.
     """
 
     integration: str
@@ -49,6 +58,7 @@ class ImportReport:
     since: datetime | None = None
     until: datetime | None = None
     seconds: float = 0.0
+    rules: RuleCounts | None = None
     attention: list[Attention] = field(default_factory=list)
     examples: dict[Outcome, list[str]] = field(default_factory=dict)
 
@@ -59,7 +69,7 @@ class ImportReport:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the published form (``desk check --json``); times are ISO 8601."""
-        return {
+        shown: dict[str, Any] = {
             "run_id": self.run_id,
             "integration": self.integration,
             "kind": self.kind,
@@ -73,6 +83,7 @@ class ImportReport:
             "window": {"since": _iso(self.since), "until": _iso(self.until)},
             "seconds": round(self.seconds, 3),
         }
+        return shown if self.rules is None else {**shown, "rules": asdict(self.rules)}
 
     def one_line(self) -> str:
         """Return the report as the state message of a run."""
@@ -87,6 +98,8 @@ class ImportReport:
             parts.append(f"{sum(skipped.values())} skipped ({reasons})")
         if self.counts[Outcome.REJECTED]:
             parts.append(f"{self.counts[Outcome.REJECTED]} rejected")
+        if self.rules:
+            parts.append(f"rules fired {self.rules.fired} times and queued {self.rules.queued} orders")
         return f"fetched {self.fetched}: " + ", ".join(parts)
 
 

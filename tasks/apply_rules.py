@@ -37,12 +37,14 @@ class RulesResult:
     Attributes:
         orders: how many orders they looked at.
         fired: how often a rule fired.
+        waiting: how many orders they queued, counted for each fulfiller.
         queued: fulfillers that orders were queued for.
         events: Prefect events to emit: name, rule, desk id, source id, integration.
     """
 
     orders: int = 0
     fired: int = 0
+    waiting: int = 0
     queued: set[str] = field(default_factory=set)
     events: list[dict[str, Any]] = field(default_factory=list)
 
@@ -50,6 +52,7 @@ class RulesResult:
         """Count another result in."""
         self.orders += other.orders
         self.fired += other.fired
+        self.waiting += other.waiting
         self.queued |= other.queued
         self.events += other.events
 
@@ -131,7 +134,7 @@ def _write(
         result.fired += len(history)
         result.queued |= set(verdict.send_to)
         result.events += [_event(before, name, rule) for name, rule in verdict.events]
-    write_effects(connection, effects, now=now)
+    result.waiting = write_effects(connection, effects, now=now)
     return result
 
 
@@ -152,10 +155,11 @@ async def announce(result: RulesResult) -> None:
     await announce_queued(result.queued)
 
 
-async def look_at_what_happened(engine: Engine) -> None:
+async def look_at_what_happened(engine: Engine) -> RulesResult:
     """Let the rules look at what waits for them, if anything does, as a step of a flow."""
-    if events_wait(engine):
-        await announce(await apply_rules_to(engine))
+    result = await apply_rules_to(engine) if events_wait(engine) else RulesResult()
+    await announce(result)
+    return result
 
 
 @task(

@@ -33,6 +33,9 @@ def report_markdown(report: ImportReport) -> str:
         *(f"| Skipped: {_WORDS[reason]} | {report.counts[reason]} |" for reason in SKIPPED),
         f"| Rejected | {report.counts[Outcome.REJECTED]} |",
     ]
+    if report.rules:
+        lines += [f"| Times that rules fired | {report.rules.fired} |"]
+        lines += [f"| Queued by rules | {report.rules.queued} |"]
     if report.attention:
         lines += ["", "## Need attention", "", "| Order number | Source id | Reason |", "| --- | --- | --- |"]
         lines += [

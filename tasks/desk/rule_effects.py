@@ -35,8 +35,11 @@ class Effect(NamedTuple):
     mover: str | None
 
 
-def write_effects(connection: Connection, effects: Sequence[Effect], *, now: datetime) -> None:
+def write_effects(connection: Connection, effects: Sequence[Effect], *, now: datetime) -> int:
     """Write what rules did, in the caller's transaction, which holds the orders and took their events.
+
+    Returns:
+        How many orders now wait for a fulfiller that did not before, counted for each fulfiller.
 
     Not safe to repeat: the history gets its rows again.
     """
@@ -50,7 +53,8 @@ def write_effects(connection: Connection, effects: Sequence[Effect], *, now: dat
         place_orders(connection, ids, folder, by=f"rule {rule}", is_event=False)
     _write_orders(connection, effects)
     _write_items(connection, [one for one in effects if one.before["items"] is not one.after["items"]])
-    queue_orders(connection, [(one.after["id"], name) for one in effects for name in one.send_to], now=now)
+    pairs = [(one.after["id"], name) for one in effects for name in one.send_to]
+    return queue_orders(connection, pairs, now=now)
 
 
 def _write_orders(connection: Connection, effects: Sequence[Effect]) -> None:

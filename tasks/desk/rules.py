@@ -97,6 +97,15 @@ def has_rules(connection: Connection, event: RuleEvent) -> bool:
     return connection.execute(query).first() is not None
 
 
+def rules_are_on(engine: Engine) -> bool:
+    """Tell whether a rule is on, whatever it waits for."""
+    with reading(engine) as connection:
+        return (
+            connection.execute(select(RULES.c.id).where(RULES.c.enabled == true()).limit(1)).first()
+            is not None
+        )
+
+
 def _begin_with_new_shipments(connection: Connection, *, listened: bool) -> None:
     """Let the first rule for shipments look at those that come from now on, not at all that ever were."""
     if not listened and has_rules(connection, RuleEvent.SHIPMENT_ADDED):

@@ -14,6 +14,7 @@ from tasks import apply_rules as module
 from tasks.desk.browse import export_orders
 from tasks.desk.rule_events import events_wait
 from tasks.desk.rules import save_rules
+from tasks.report import report_markdown
 from tests.builders import insert_shipment
 from tests.connected import Connected
 
@@ -31,8 +32,12 @@ def firings(engine: Engine) -> list[int]:
 
 def test_an_import_lets_the_rules_look_at_each_new_order_once(connected: Connected, engine: Engine) -> None:
     save_rules(engine, [rule("order imported", {"set_metadata": {"lane": "2"}}, {"send_to": "acme"})])
-    imported = connected.check().counts[Outcome.IMPORTED]
-    connected.check()
+    report = connected.check()
+    imported = report.counts[Outcome.IMPORTED]
+    assert report.as_dict()["rules"] == {"fired": imported, "queued": imported}
+    assert report.one_line().endswith(f", rules fired {imported} times and queued {imported} orders")
+    assert f"| Queued by rules | {imported} |" in report_markdown(report)
+    assert connected.check().as_dict()["rules"] == {"fired": 0, "queued": 0}
     assert firings(engine) == [1] * imported
     assert all(order["metadata"] == {"lane": "2"} for order in export_orders(engine))
     with engine.connect() as connection:
@@ -42,8 +47,14 @@ def test_an_import_lets_the_rules_look_at_each_new_order_once(connected: Connect
 
 def test_a_dry_run_lets_no_rule_look(connected: Connected, engine: Engine) -> None:
     save_rules(engine, [rule("order imported", {"hold": "x"})])
-    connected.manual_import("2020-01-01", dry_run=True)
+    assert "rules" not in connected.manual_import("2020-01-01", dry_run=True).as_dict()
     assert firings(engine) == []
+
+
+def test_without_rules_the_report_does_not_mention_them(connected: Connected) -> None:
+    report = connected.check()
+    assert "rules" not in report.as_dict()
+    assert "rules" not in report.one_line() + report_markdown(report)
 
 
 def test_what_a_crash_before_the_rules_left_is_done_by_the_next_check(
