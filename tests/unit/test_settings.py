@@ -13,6 +13,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from models.filters import CountryMode, ImportSettings
+from models.fulfillers import KINDS, own_fields
 from models.settings import (
     COUNTRIES,
     OWN_FIELDS,
@@ -206,6 +207,7 @@ def test_every_zone_on_the_form_can_be_used() -> None:
     [
         *[(name, field) for name, field in Integration.model_fields.items() if name in OWN_FIELDS],
         *CountryFilter.model_fields.items(),
+        *[(name, kind.model_fields[name]) for kind in KINDS.values() for name in own_fields(kind)],
     ],
 )
 def test_every_field_is_explained(name: str, field: Any) -> None:
