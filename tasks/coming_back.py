@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
 
 from models.maps import Maps
 from models.shipments import NewShipment
-from tasks.desk.handover_send import take_shipments, without_shipments
+from tasks.desk.handover_send import due_for_a_look, look_again_at, take_shipments
 from tasks.desk.maps import read_maps
 from tasks.fulfillers.orderdesk import ComingBack, OrderDesk
 from tasks.rules.maps import map_carrier
@@ -18,22 +18,41 @@ from tasks.tracking_rules import UnfitShipmentError, clean_code, clean_courier
 logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 100
+LOOKS_PER_RUN = 600
+"""Order Desk lets 3 requests a second through: a run takes three minutes at most; the next goes on."""
+SHORTEST_PAUSE = timedelta(minutes=4)
+LONGEST_PAUSE = timedelta(hours=6)
+AFTER_A_PARCEL = timedelta(days=1)
 
 
 async def fetch_shipments(engine: Engine, way: OrderDesk, fulfiller: str, *, now: datetime) -> int:
-    """Take the shipments of all orders that have none yet; return how many are new. Safe to repeat.
+    """Take the shipments of orders that are due for a look; return how many are new. Safe to repeat.
 
     Raises:
         FulfillerError: the fulfiller gave no clear answer; what came before is kept.
     """
-    after_id, count = 0, 0
+    looks, count = 0, 0
     maps = read_maps(engine, fulfiller)
-    while found := without_shipments(engine, fulfiller, limit=BATCH_SIZE, after_id=after_id):
-        after_id = found[-1][0]
-        for _, order_id, reference in found:
-            parcels = [_clean(order_id, one, maps) for one in await way.shipments_of(reference)]
-            count += take_shipments(engine, [one for one in parcels if one], now=now) if parcels else 0
+    while looks < LOOKS_PER_RUN and (
+        found := due_for_a_look(engine, fulfiller, now=now, limit=min(BATCH_SIZE, LOOKS_PER_RUN - looks))
+    ):
+        looks += len(found)
+        for one in found:
+            parcels = [_clean(one.order_id, parcel, maps) for parcel in await way.shipments_of(one.reference)]
+            usable = [parcel for parcel in parcels if parcel]
+            count += take_shipments(engine, usable, now=now) if usable else 0
+            has_shipped = one.has_shipped or bool(usable)
+            look_again_at(
+                engine, {one.id: now + pause_before_next_look(now - one.at, has_shipped=has_shipped)}
+            )
     return count
+
+
+def pause_before_next_look(age: timedelta, *, has_shipped: bool) -> timedelta:
+    """Return how long to wait: the older an order, the longer; a day where only another parcel could come."""
+    if has_shipped:
+        return AFTER_A_PARCEL
+    return min(max(age / 4, SHORTEST_PAUSE), LONGEST_PAUSE)
 
 
 def _clean(order_id: int, one: ComingBack, maps: Maps) -> NewShipment | None:

@@ -142,7 +142,8 @@ def list_the_outbox(
         [
             (
                 *(one.id, one.order, one.fulfiller, one.state.replace("_", " "), one.attempts),
-                *(when(one.next_attempt_at), when(one.sent_at), one.reference, one.reason),
+                when(one.next_attempt_at) if one.state == OutboxState.WAITING else None,
+                *(when(one.sent_at), one.reference, one.reason),
             )
             for one in shown[:size]
         ],

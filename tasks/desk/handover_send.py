@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Engine, Table, bindparam, func, or_, select, update
@@ -23,6 +23,7 @@ HANDOVERS: Table = Handover.__table__  # type: ignore[attr-defined]
 ORDERS: Table = Order.__table__  # type: ignore[attr-defined]
 KIND = "send"
 HANDED_OVER = (OutboxState.SENT, OutboxState.ALREADY_THERE)
+PARCELS_FOR = timedelta(days=30)
 _CHUNK = 500
 
 
@@ -165,25 +166,52 @@ def postpone_due(engine: Engine, fulfiller: str, *, until: datetime, now: dateti
         return outbox.postpone(connection, HANDOVERS, _due_of(fulfiller, now), until)
 
 
-def without_shipments(
-    engine: Engine, fulfiller: str, *, limit: int, after_id: int
-) -> list[tuple[int, int, str]]:
-    """Return (handover, order, reference) of orders that were handed over and have no shipment yet."""
+class HandedOver(NamedTuple):
+    """An order that a fulfiller has and whose shipments are to be looked for; ``at``: when it was queued."""
+
+    id: int
+    order_id: int
+    reference: str
+    at: datetime
+    has_shipped: bool
+
+
+def due_for_a_look(engine: Engine, fulfiller: str, *, now: datetime, limit: int) -> list[HandedOver]:
+    """Return orders whose shipments are to be looked for now (aware), those that waited longest first.
+
+    An order that has a shipment is looked at for another parcel until ``PARCELS_FOR`` after it was queued.
+    """
     shipped = select(SHIPMENTS.c.id).where(SHIPMENTS.c.order_id == HANDOVERS.c.order_id).exists()
+    next_look = HANDOVERS.c.next_attempt_at
     query = (
-        select(HANDOVERS.c.id, HANDOVERS.c.order_id, HANDOVERS.c.reference)
+        select(
+            *(HANDOVERS.c[name] for name in ("id", "order_id", "reference", "created_at")),
+            shipped.label("has_shipped"),
+        )
         .where(
             HANDOVERS.c.fulfiller == fulfiller,
-            or_(*(HANDOVERS.c.state == state.value for state in HANDED_OVER)),
+            HANDOVERS.c.state.in_([state.value for state in HANDED_OVER]),
             HANDOVERS.c.reference.is_not(None),
-            HANDOVERS.c.id > after_id,
-            ~shipped,
+            or_(next_look.is_(None), next_look <= now),
+            or_(~shipped, HANDOVERS.c.created_at > now - PARCELS_FOR),
         )
-        .order_by(HANDOVERS.c.id)
+        .order_by(next_look.is_not(None), next_look, HANDOVERS.c.id)
         .limit(limit)
     )
     with reading(engine) as connection:
-        return [(row[0], row[1], row[2]) for row in connection.execute(query)]
+        return [HandedOver(*row) for row in connection.execute(query)]
+
+
+def look_again_at(engine: Engine, moments: Mapping[int, datetime]) -> None:
+    """Note when the shipments of handovers are looked for again (aware); the column is free once sent."""
+    if not moments:
+        return
+    statement = update(HANDOVERS).where(HANDOVERS.c.id == bindparam("row_id"))
+    with writing(engine) as connection:
+        connection.execute(
+            statement.values(next_attempt_at=bindparam("next_look")),
+            [{"row_id": id_, "next_look": moment} for id_, moment in moments.items()],
+        )
 
 
 def take_shipments(engine: Engine, shipments: Sequence[NewShipment], *, now: datetime) -> int:
