@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, func, select, update
+from sqlalchemy import Connection, Engine, Table, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -32,16 +32,20 @@ def read_mark(engine: Engine, settings: ImportSettings) -> datetime | None:
 
 
 def move_mark(connection: Connection, settings: ImportSettings, mark_at: datetime, run_id: int) -> None:
-    """Move the mark, in the transaction of the rows that it vouches for."""
+    """Move the mark, in the transaction of the rows that it vouches for; never back for the same filter."""
     insert = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
-    values = {
+    values: dict[str, Any] = {
         "fingerprint": settings.filter_fingerprint(),
         "mark_at": mark_at,
         "run_id": run_id,
     }
     statement = insert(MARKS).values(integration=settings.integration, **values)
-    connection.execute(statement.on_conflict_do_update(index_elements=["integration"], set_=values))
-    connection.execute(update(RUNS).where(RUNS.c.id == run_id).values(mark_after=mark_at))
+    is_news = or_(MARKS.c.fingerprint != values["fingerprint"], MARKS.c.mark_at < mark_at)
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=["integration"], set_=values, where=is_news)
+    )
+    now_at = select(MARKS.c.mark_at).where(MARKS.c.integration == settings.integration).scalar_subquery()
+    connection.execute(update(RUNS).where(RUNS.c.id == run_id).values(mark_after=now_at))
 
 
 def vouch(engine: Engine, settings: ImportSettings, mark_at: datetime, run_id: int) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -280,3 +281,16 @@ def test_tally_counts_an_order_that_comes_again_once_as_its_latest_outcome() -> 
     assert report.counts[Outcome.IMPORTED] == 2
     assert report.counts[Outcome.FROZEN] == 1
     assert report.counts[Outcome.STATUS] == 0
+
+
+def test_the_mark_never_moves_back_unless_the_filter_changed(desk: Engine) -> None:
+    """A batch that ends inside a busy second vouches only for what was read before that second."""
+    run, earlier = new_run(desk), NOW - timedelta(minutes=5)
+    load(batch(fulfillment("a"), read_to=NOW), run, now=NOW)
+    load(batch(fulfillment("b"), read_to=earlier), run, now=NOW)
+    assert read_mark(desk, SETTINGS) == NOW
+
+    other = replace(SETTINGS, statuses=("paid", "printed"))
+    run.settings = other
+    load(batch(fulfillment("c"), read_to=earlier), run, now=NOW)
+    assert read_mark(desk, other) == earlier
