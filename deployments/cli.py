@@ -18,6 +18,7 @@ from deployments.commands import (
     integrations,
     maps,
     orders,
+    privacy,
     rules,
     sending,
     shipping,
@@ -42,6 +43,7 @@ TOPICS = (
     shipping,
     sync,
     history,
+    privacy,
 )
 
 app = typer.Typer(

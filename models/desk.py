@@ -75,7 +75,8 @@ class Folder(SQLModel, table=True):
 class Order(SQLModel, table=True):
     """One imported fulfillment. (project, source_id) is its identity, for ever.
 
-    ``hold_reason`` keeps it from being sent; ``order_metadata`` (column ``metadata``) is the supplier's own.
+    ``hold_reason`` keeps it from being sent; ``order_metadata`` (column ``metadata``) is the supplier's own;
+    ``erased_at`` tells since when it carries no personal data.
     """
 
     __tablename__: ClassVar[str] = "orders"
@@ -120,6 +121,7 @@ class Order(SQLModel, table=True):
     extras: dict[str, Any] | None = Field(default=None, sa_column=Column(JsonValue))
     hold_reason: str | None = Field(default=None, sa_column=Column(Text))
     order_metadata: dict[str, str] | None = Field(default=None, sa_column=Column("metadata", JsonValue))
+    erased_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
 
 
 class OrderItem(SQLModel, table=True):

@@ -35,6 +35,11 @@ class OutboxState(StrEnum):
 _OUTBOX_STATES = ", ".join(f"'{state.value}'" for state in OutboxState)
 
 
+def erased_code(shipment_id: int) -> str:
+    """Return what stands for the tracking code of a shipment whose personal data was erased."""
+    return f"erased-{shipment_id}"
+
+
 class Shipment(SQLModel, table=True):
     """Tracking of one parcel on its way to podOS; any program may insert (order_id, courier, code).
 

@@ -75,12 +75,15 @@ def take_back(connection: Connection, project: str, source_ids: Collection[str])
 
 
 def waiting_rows(engine: Engine, project: str) -> tuple[list[str], list[tuple[str, str]]]:
-    """Return what waits for a replay: source ids to ask podOS for, and (key, payload) of rows without one."""
+    """Return what waits for a replay: source ids to ask podOS for, and (key, payload) of rows without one.
+
+    A row without an id whose payload was erased can't be replayed, and does not wait.
+    """
     with reading(engine) as connection:
         query = select(REJECTED.c.key, REJECTED.c.source_id, REJECTED.c.payload)
         rows = connection.execute(query.where(REJECTED.c.project == project).order_by(REJECTED.c.id)).all()
     ids = [row.source_id for row in rows if row.source_id]
-    return ids, [(row.key, row.payload) for row in rows if not row.source_id]
+    return ids, [(row.key, row.payload) for row in rows if not row.source_id and row.payload]
 
 
 def note_gone(engine: Engine, project: str, source_ids: Collection[str]) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from models.desk import Order, OutboxState, Shipment
+from models.outbox import erased_code
 from models.shipments import NewShipment
 from tasks.desk import outbox
 from tasks.desk.engine import writing
@@ -134,7 +135,7 @@ def resend_shipments(
         now: aware.
 
     Raises:
-        DeskRefusedError: there is no such shipment; then none is changed.
+        DeskRefusedError: there is no such shipment, or its code was erased; then none is changed.
 
     Safe to repeat: what podOS has already is not sent twice.
     """
@@ -152,11 +153,16 @@ def resend_shipments(
 
 
 def _rows_to_resend(connection: Connection, ids: Collection[int] | None) -> list[tuple[int, int]]:
-    query = select(SHIPMENTS.c.id, SHIPMENTS.c.order_id).order_by(SHIPMENTS.c.id)
+    query = select(SHIPMENTS.c.id, SHIPMENTS.c.order_id, SHIPMENTS.c.code).order_by(SHIPMENTS.c.id)
     if ids is None:
         failed = query.where(SHIPMENTS.c.state == OutboxState.FAILED.value)
         return [(row.id, row.order_id) for row in connection.execute(failed)]
-    rows = [(row.id, row.order_id) for row in connection.execute(query.where(SHIPMENTS.c.id.in_(ids)))]
+    found = connection.execute(query.where(SHIPMENTS.c.id.in_(ids))).all()
+    if erased := [row.id for row in found if row.code == erased_code(row.id)]:
+        raise DeskRefusedError(
+            f"the tracking code of shipment {erased[0]} was erased: it can't be sent again"
+        )
+    rows = [(row.id, row.order_id) for row in found]
     missing = sorted(set(ids) - {id_ for id_, _ in rows})
     if missing:
         named = ", ".join(str(id_) for id_ in missing[:5])

@@ -12,11 +12,13 @@ import pytest
 from sqlalchemy import Engine, text
 
 from models.filters import CountryMode, ImportSettings
-from models.podos import Application, Fulfillment, FulfillmentItem, ItemMetadata, Price
+from models.podos import Application, ContactInformation, Fulfillment, FulfillmentItem, ItemMetadata, Price
 from models.reports import ImportReport, Outcome
 from tasks.desk import engine as engine_module
 from tasks.desk.browse import export_orders, find_order
+from tasks.desk.erasing import erase, only
 from tasks.desk.errors import RetriableDeskError
+from tasks.desk.rejected import list_rejected
 from tasks.desk.runs import begin_run, read_mark
 from tasks.load import BatchResult, ImportRunContext, load, tally
 from tasks.podos.parsing import Row, Unreadable
@@ -294,3 +296,21 @@ def test_the_mark_never_moves_back_unless_the_filter_changed(desk: Engine) -> No
     run.settings = other
     load(batch(fulfillment("c"), read_to=earlier), run, now=NOW)
     assert read_mark(desk, other) == earlier
+
+
+def test_an_erased_order_is_neither_imported_again_nor_refilled(desk: Engine) -> None:
+    run = new_run(desk)
+    personal = ContactInformation("ada@example.test")
+    load(batch(fulfillment("f-1", contact_information=personal)), run, now=NOW)
+    (order,) = export_orders(desk)
+    erase(desk, only([order["id"]], []), by="ann", now=NOW)
+    again = new_run(desk)
+    changed = fulfillment(
+        "f-1", contact_information=ContactInformation("ada@example.test"), status="complete"
+    )
+    load(batch(changed), again, now=NOW)
+    load(batch(unreadable("f-1", payload='{"email": "ada@example.test"}')), again, now=NOW)
+    assert again.report.counts[Outcome.ALREADY_IMPORTED] == 2
+    (order,) = export_orders(desk)
+    assert order["email"] is None
+    assert [one.source_id for one in list_rejected(desk)] == []
