@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
 def erase(
     orders: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ORDER]...", help="Desk id, order number or podOS id."),
+        typer.Argument(metavar="ORDER", help="Desk id, order number or podOS id."),
     ] = None,
     *,
     older_than: Annotated[
