@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench bench-backfill bench-send bench-rules check format format-check lint types imports migrations lock clean
+.PHONY: help install demo test bench bench-backfill bench-send bench-rules check format format-check lint types imports migrations audit lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1|/' | column -t -s'|'
@@ -40,7 +40,10 @@ bench-send: $(BIN)/.installed-dev ## Measure handing 10,000 orders over to a web
 bench-rules: $(BIN)/.installed-dev ## Measure 1,000 orders under 50 rules
 	$(BIN)/python -m tests.benchmarks.rules
 
-check: format-check lint types imports migrations test ## All that .ci/run asks for
+audit: $(BIN)/.installed-dev ## No known vulnerable package in the lock files, and only licences that fit
+	$(BIN)/python -m tests.supply_chain
+
+check: format-check lint types imports migrations audit test ## All that .ci/run asks for
 
 format: $(BIN)/.installed-dev ## Format the code
 	$(BIN)/ruff format .
