@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
-KEY = "order-desk-key"
+KEY = "canary-of-an-order-desk-4713"
 
 
 class FakeOrderDesk:

@@ -93,7 +93,13 @@ class System:
 
     def desk(self, *arguments: str, code: int = 0, **variables: str) -> str:
         """Run a command of the desk and return what stands on stdout."""
-        done = subprocess.run(
+        done = self.run_desk(*arguments, **variables)
+        assert done.returncode == code, f"desk {arguments}: {done.returncode} {done.stdout} {done.stderr}"
+        return done.stdout
+
+    def run_desk(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of the desk, whatever comes of it."""
+        return subprocess.run(
             [DESK, *arguments],
             env=self.environment | variables,
             capture_output=True,
@@ -101,8 +107,6 @@ class System:
             timeout=RUN_SECONDS,
             check=False,
         )
-        assert done.returncode == code, f"desk {arguments}: {done.returncode} {done.stdout} {done.stderr}"
-        return done.stdout
 
     def orders_in(self, folder: str) -> int:
         found = json.loads(self.desk("folders", "--json"))
@@ -131,8 +135,10 @@ class System:
         body |= {"name": f"{name}-{pool}", "work_pool_name": pool} | changes
         return str(self.api("POST", "/deployments/", body)["id"])
 
-    def start_run(self, deployment_id: str, parameters: dict[str, Any]) -> str:
-        body = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
+    def start_run(self, deployment_id: str, parameters: dict[str, Any], **variables: str) -> str:
+        """Start a run, with these variables in its environment, and return its id."""
+        body: dict[str, Any] = {"parameters": parameters, "state": {"type": "SCHEDULED"}}
+        body |= {"job_variables": {"env": variables}} if variables else {}
         return str(self.api("POST", f"/deployments/{deployment_id}/create_flow_run", body)["id"])
 
     def flow_run(self, run_id: str) -> dict[str, Any]:
@@ -183,6 +189,8 @@ def environment(place: Path) -> dict[str, str]:
         if not name.startswith(("PREFECT_", "DESK_", "PODOS_"))
     }
     return clean | {
+        "HOME": str(place / "home"),
+        "TMPDIR": str(place / "tmp"),
         "PREFECT_HOME": str(place / "prefect"),
         "DESK_DATABASE_URL": f"sqlite:///{place / 'desk.db'}",
     }
@@ -191,6 +199,8 @@ def environment(place: Path) -> dict[str, str]:
 def start_system(place: Path, *options: str, port: int | None = None) -> System:
     """Start `desk up` and wait until it says that all is ready."""
     port = port or free_port()
+    for directory in ("home", "tmp"):
+        (place / directory).mkdir(exist_ok=True)
     with (place / "up.log").open("wb") as output:
         process = subprocess.Popen(
             [DESK, "up", "--port", str(port), *options],

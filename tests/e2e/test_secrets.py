@@ -1,49 +1,142 @@
-"""No token and nothing about customers in any file of Prefect, whatever has run. Runs after the others."""
+"""No token and nothing about customers in anything that the system wrote. Runs after the others.
+
+Only the desk's database holds personal data, and only encrypted settings hold tokens. Everything else is
+searched byte by byte: Prefect's database and storage, logs, temporary files, the home directory, what
+commands said, all with logs at their most talkative.
+"""
 
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 
+from deployments.sandbox.receiver import Receiver
 from deployments.sandbox.server import Sandbox, SandboxSettings
+from tests.e2e.canaries import contents_of, forms_of, found_in, rows_of
 from tests.e2e.running import FULFILLER_SECRET, System
+from tests.order_desk import KEY, FakeOrderDesk
 
 pytestmark = pytest.mark.e2e
 SHORTEST = 6
 """A shorter text could stand anywhere by chance."""
 DAYS = (f"2019-01-{day:02}" for day in range(1, 32))
 """Each is another filter, also when the test is tried again."""
+PERSON = "kanarienvogel0815"
+"""Stands in everything personal of the planted orders."""
+TALKATIVE = dict.fromkeys(
+    ("PREFECT_LOGGING_LEVEL", "PREFECT_LOGGING_ROOT_LEVEL", "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"), "DEBUG"
+)
+"""The root logger's level lets the HTTP clients' own messages through."""
 
 
 def test_prefect_holds_no_token_and_no_personal_data(system: System, slow_sandbox: Sandbox) -> None:
-    check, manual = (system.deployment(name)["id"] for name in ("check-for-new-orders", "manual-import"))
-    runs = [system.start_run(manual, {"request": {"integration": "default", "since": "2020-01-01"}})]
-    runs.append(system.start_run(check, {"integration": "default"}))
-    assert [system.finished(run)["state_type"] for run in runs] == ["COMPLETED", "COMPLETED"]
-    for fault in ("unordered", "401"):
-        system.desk("connect", "slow", "--first-import-date", next(DAYS))  # the next check reads all
-        slow_sandbox.faults.ignore_sort = fault == "unordered"
-        if fault == "401":
-            slow_sandbox.faults.then("401", times=3)
-        failed = system.finished(system.start_run(check, {"integration": "slow"}))
-        assert failed["state_type"] == "FAILED", failed["state"]
-        slow_sandbox.faults.reset()
+    readable, broken = plant(slow_sandbox)
+    run_with_faults(system, slow_sandbox)
+    assert broken in system.desk("rejected", "--json")
+    ship_to_podos(system, slow_sandbox, readable)
+    said = hand_over(system, readable)
 
-    tokens = {slow_sandbox.token, Sandbox(SandboxSettings(orders=0)).token, FULFILLER_SECRET}
-    secrets = tokens | set(_personal_data(system))
-    assert len(secrets) > 300
-    canaries = [secret.encode() for secret in secrets]
-    files = [file for file in system.home.rglob("*") if file.is_file()]
-    assert {"prefect.db", "prefect.db-wal"} <= {file.name for file in files}
-    outputs = [system.place / "up.log", *system.extra]
-    found = {
-        file.name: [canary for canary in canaries if canary in content][:5]
-        for file in (*files, *outputs)
-        if any(canary in (content := file.read_bytes()) for canary in canaries)
+    planted = {slow_sandbox.token, Sandbox(SandboxSettings(orders=0)).token, FULFILLER_SECRET, KEY, PERSON}
+    needles = {form for text in planted for form in forms_of(text)}
+    people = set(_personal_data(system))
+    assert len(people) > 300
+    needles |= {form for text in people for form in (text.encode(), json.dumps(text)[1:-1].encode())}
+    assert found_in({"what is searched for": PERSON.upper().encode()}, needles)
+
+    desk = set(system.place.glob("desk.db*"))
+    assert PERSON.encode() in b"".join(file.read_bytes() for file in desk)
+    files = [file for file in system.place.rglob("*") if file.is_file() and file not in desk]
+    assert {"prefect.db", "prefect.db-wal", "up.log"} <= {file.name for file in files}
+    contents = contents_of(files, system.place)
+    assert any(b"httpcore" in content for content in contents.values()), "the logs are not talkative"
+    contents["rows of prefect.db"] = rows_of(system.home / "prefect.db")
+    contents["what commands said"] = "\n".join(said).encode()
+    assert found_in(contents, needles) == {}
+
+
+def plant(sandbox: Sandbox) -> tuple[str, str]:
+    """Add an order whose personal fields all hold the canary, and an unreadable one; return their ids."""
+    pattern = sandbox.store.all()[0]
+    personal = {
+        "status": "paid",
+        "frozen": False,
+        "contactInformation": {"email": f"zoe.{PERSON}@example.test", "phone": f"+44 {PERSON}"},
+        "shippingAddress": {
+            **dict.fromkeys(("contactName", "company", "line1", "line2", "city"), f"Zoë {PERSON}"),
+            "postalCode": PERSON,
+            "country": "IE",
+        },
+        "packingNotes": [{"type": "insert", "text": f"for {PERSON}"}],
     }
-    assert found == {}
+    ids = str(uuid4()), str(uuid4())
+    sandbox.store.add(pattern | personal | {"id": ids[0]})
+    sandbox.store.add(pattern | personal | {"id": ids[1], "items": f"none for {PERSON}"})
+    return ids
+
+
+def run_with_faults(system: System, sandbox: Sandbox) -> None:
+    """Import in every way, and let runs fail."""
+    check, manual = (system.deployment(name)["id"] for name in ("check-for-new-orders", "manual-import"))
+    since = {"request": {"integration": "default", "since": "2020-01-01"}}
+    runs = [system.start_run(manual, since, **TALKATIVE)]
+    runs.append(system.start_run(check, {"integration": "default"}, **TALKATIVE))
+    assert [system.finished(run)["state_type"] for run in runs] == ["COMPLETED", "COMPLETED"]
+    for fault in (None, "unordered", "401"):
+        system.desk("connect", "slow", "--first-import-date", next(DAYS))  # the next check reads all
+        sandbox.faults.ignore_sort = fault == "unordered"
+        if fault == "401":
+            sandbox.faults.then("401", times=3)
+        run = system.finished(system.start_run(check, {"integration": "slow"}, **TALKATIVE))
+        assert run["state_type"] == ("FAILED" if fault else "COMPLETED"), run["state"]
+        sandbox.faults.reset()
+
+
+def ship_to_podos(system: System, sandbox: Sandbox, source_id: str) -> None:
+    """Send tracking that leads to a person; first podOS refuses it."""
+    with sqlite3.connect(system.place / "desk.db", timeout=30) as desk:  # as another program does: no event
+        desk.execute(
+            "INSERT INTO shipments (order_id, courier, code, url) SELECT id, 'Parcel Co', ?, ? FROM orders "
+            "WHERE source_id = ?",
+            (f"{PERSON}1", f"https://track.example.test/{PERSON}", source_id),
+        )
+    desk.close()
+    sync = system.deployment("sync-tracking")["id"]
+    sandbox.faults.then("401", times=3)
+    refused = system.finished(system.start_run(sync, {"integration": "slow"}, **TALKATIVE))
+    sandbox.faults.reset()
+    assert refused["state_type"] == "FAILED", refused["state"]
+    sent = system.finished(system.start_run(sync, {"integration": "slow"}, **TALKATIVE))
+    assert sent["state_type"] == "COMPLETED", sent["state"]
+    order = sandbox.store.get(source_id)
+    assert order is not None
+    assert order["tracking"]["code"] == f"{PERSON}1"
+
+
+def hand_over(system: System, source_id: str) -> list[str]:
+    """Send the order to a webhook and an Order Desk store, also one that refuses; return what was said."""
+    mark = uuid4().hex[:8]
+    said: list[str] = []
+
+    def desk(*arguments: str, code: int = 0, secret: str = "") -> None:
+        done = system.run_desk(*arguments, **TALKATIVE, FULFILLER_SECRET=secret)
+        assert done.returncode == code, (arguments, done.stdout, done.stderr)
+        said.extend((done.stdout, done.stderr))
+
+    with Receiver(FULFILLER_SECRET) as receiver, FakeOrderDesk() as store:
+        add = ("fulfillers", "add")
+        desk(*add, "webhook", f"hook-{mark}", "--address", receiver.url, secret=FULFILLER_SECRET)
+        where = ("--address", store.url, "--store-id", "77")
+        desk(*add, "orderdesk", f"store-{mark}", *where, secret=KEY)
+        desk("send", source_id, "--to", f"hook-{mark}")
+        desk("send", source_id, "--to", f"store-{mark}")
+        assert (len(receiver.taken), len(store.orders)) == (1, 1)
+        desk(*add, "orderdesk", f"closed-{mark}", *where, secret=f"{PERSON}-not-the-key")
+        desk("send", source_id, "--to", f"closed-{mark}", code=1)
+    return said
 
 
 def _personal_data(system: System) -> Iterator[str]:
