@@ -19,6 +19,7 @@ from deployments.commands import (
     maps,
     orders,
     privacy,
+    reconciling,
     rules,
     sending,
     shipping,
@@ -42,6 +43,7 @@ TOPICS = (
     sending,
     shipping,
     sync,
+    reconciling,
     history,
     privacy,
 )

@@ -154,7 +154,7 @@ async def import_all(
     started = time.monotonic()
     with collecting_seldom():
         await _import_batches(client, plan, run, started, from_first_import_date=from_first_import_date)
-    await _react(run)  # also to what a run before this one left
+    await react(run)  # also to what a run before this one left
     _tell(run.report, started)
     await publish_report(run.report)
 
@@ -172,12 +172,12 @@ async def _import_batches(
             prepared = await _next_prepared(scan, plan, run, from_first_import_date=from_first_import_date)
             if prepared:
                 await load_orders(prepared, run)
-                await _react(run)
+                await react(run)
                 _tell(run.report, started)
             del prepared  # before the next batch is read: two at once would double the memory
 
 
-async def _react(run: ImportRunContext) -> None:
+async def react(run: ImportRunContext) -> None:
     """Let the rules look at what came in, and count what they did."""
     if run.report.dry_run:
         return

@@ -78,3 +78,27 @@ class Backfill(BaseModel):
         ge=1,
         le=1000,
     )
+
+
+class Reconcile(BaseModel):
+    """What to compare with podOS."""
+
+    model_config = ConfigDict(title="Reconciliation", hide_input_in_errors=True, extra="forbid")
+
+    integration: str = Field(
+        default="",
+        title="Integration",
+        description="The name of the connected integration (its block's name). Empty: all, one by one.",
+    )
+    since: date | None = Field(
+        default=None,
+        title="Compare from",
+        description="Orders created on this day or later, in the integration's time zone. "
+        "Empty: from the First Import Date.",
+    )
+    fix: bool = Field(
+        default=False,
+        title="Fix",
+        description="Import what was missed and send tracking again that podOS does not show. "
+        "Nothing is deleted or overwritten.",
+    )

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import sys
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
@@ -16,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from deployments.desk_access import open_the_desk
+from deployments.new_file import new_file
 from deployments.output import AsJson, print_json, print_json_list, say, show, table, when
 
 if TYPE_CHECKING:
@@ -119,7 +117,7 @@ def export(
         if output is None:
             write(orders, sys.stdout)
             return
-        with _new_file(output) as file:
+        with new_file(output) as file:
             count = write(orders, file)
     say(f"{count} {'order' if count == 1 else 'orders'} exported to {output}")
 
@@ -142,38 +140,6 @@ def _write_csv(orders: Iterable[dict[str, Any]], file: TextIO) -> int:
         writer.writerow(csv_line(order))
         count += 1
     return count
-
-
-@contextmanager
-def _new_file(path: Path) -> Iterator[TextIO]:
-    """Give a file that takes the place of ``path`` only when all is written."""
-    target = path.resolve()
-    if target.exists() and not target.is_file():  # a pipe or device: there is nothing to replace
-        with _opened(target) as file:
-            yield file
-        return
-    try:
-        number, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    except OSError as error:
-        raise _not_writable(path, error) from None
-    new = Path(name)
-    try:
-        with os.fdopen(number, "w", encoding="utf-8", newline="") as file:
-            yield file
-        new.replace(target)
-    finally:
-        new.unlink(missing_ok=True)
-
-
-def _opened(path: Path) -> TextIO:
-    try:
-        return path.open("w", encoding="utf-8", newline="")
-    except OSError as error:
-        raise _not_writable(path, error) from None
-
-
-def _not_writable(path: Path, error: OSError) -> typer.BadParameter:
-    return typer.BadParameter(f"{path} can't be written ({error.strerror})", param_hint="--output")
 
 
 def show_order(

@@ -107,10 +107,11 @@ def csv_line(order: Mapping[str, Any]) -> list[str | int | float]:
         flat.update({f"{group}_{name}": value for name, value in order[group].items()})
     for name in _AS_JSON:
         flat[name] = json.dumps(order[name], ensure_ascii=False) if order[name] else None
-    return [_cell(flat[name]) for name in CSV_COLUMNS]
+    return [csv_cell(flat[name]) for name in CSV_COLUMNS]
 
 
-def _cell(value: str | float | None) -> str | int | float:
+def csv_cell(value: str | float | None) -> str | int | float:
+    """Return a value of a CSV line; text that is a formula to a spreadsheet begins with an apostrophe."""
     if value is None:
         return ""
     if isinstance(value, str) and value.startswith(_FORMULA_STARTS):

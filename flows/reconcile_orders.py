@@ -1,0 +1,221 @@
+"""Read podOS again, compare it with the desk order by order, and mend what is safe to mend."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
+from prefect.states import Completed, Failed
+
+from flows.import_orders import FAILURES, react, recorded
+from flows.sync_tracking import sync
+from models.forms import Reconcile
+from models.reconciling import Difference, Finding, ReconcileReport
+from models.reports import ImportReport, Outcome
+from models.settings import Environment, Integration
+from tasks.beside import beside
+from tasks.collecting import collecting_seldom
+from tasks.desk.engine import opened_desk
+from tasks.desk.leases import HeldLease, LeaseHeldError
+from tasks.desk.reconciling import count_in_podos, send_again
+from tasks.extract import extract_orders
+from tasks.integrations import integration_names, load_integration
+from tasks.late_runs import drop_late_runs
+from tasks.load import ImportRunContext, load_orders
+from tasks.pacing import open_podos
+from tasks.planning import plan_check, window_of_import
+from tasks.podos.client import PodosClient
+from tasks.podos.scan import Scan, ScanPlan, newest_date
+from tasks.reconcile import Compared, Reconciliation, compare_orders
+from tasks.reconcile_report import publish_reconcile_report
+
+logger = logging.getLogger(__name__)
+
+DIFFERENCES = "Differences"
+"""The name of a completed run that found what should never be, and could not or was not asked to mend it."""
+
+Resent = dict[Difference, list[int]]
+
+
+class ReconcileWatcher:
+    """Follows a reconciliation in this process, for the command line.
+
+    ``on_findings`` is handed every difference as it is found, ``on_report`` the counts after each batch.
+    """
+
+    def __init__(
+        self,
+        on_report: Callable[[ReconcileReport], None] | None = None,
+        on_findings: Callable[[Sequence[Finding]], None] | None = None,
+    ) -> None:
+        self.report: ReconcileReport | None = None
+        self.error: Exception | None = None
+        self.on_report = on_report
+        self.on_findings = on_findings
+
+
+watching_reconcile: ContextVar[ReconcileWatcher | None] = ContextVar("watching_reconcile", default=None)
+
+
+def _run_name() -> str:
+    request: Any = flow_run.parameters.get("request") or {}
+    fields = request if isinstance(request, dict) else request.model_dump(mode="json")
+    name = fields.get("integration") or "all"
+    return f"reconcile {name}{' and fix' if fields.get('fix') else ''} {datetime.now(UTC):%Y-%m-%d %H:%M}"
+
+
+@flow(name="reconcile", flow_run_name=_run_name)
+async def reconcile_orders(request: Reconcile) -> State[None]:
+    """Read podOS again and list every difference between it and the desk, with the reason.
+
+    Args:
+        request: Which integration, from when on, and whether to mend what is safe to mend.
+    """
+    await drop_late_runs()
+    if request.integration:
+        return await _reconcile_one(request.integration, request)
+    names = await integration_names()
+    if not names:
+        return Completed(message="no integration is connected yet: desk connect NAME --project P")
+    return _together({name: await _reconcile_one(name, request) for name in names})
+
+
+async def _reconcile_one(name: str, request: Reconcile) -> State[None]:
+    try:
+        report = await reconcile(name, await load_integration(name), request)
+    except FAILURES as error:
+        if watcher := watching_reconcile.get():
+            watcher.error = error
+        if isinstance(error, LeaseHeldError):
+            return Completed(name="Skipped", message=str(error))
+        return Failed(message=str(error))
+    return Completed(name=DIFFERENCES if report.alarming else None, message=report.one_line())
+
+
+def _together(states: Mapping[str, State[Any]]) -> State[None]:
+    words = "; ".join(f"{name}: {state.message}" for name, state in states.items())
+    if not all(state.is_completed() for state in states.values()):
+        return Failed(message=words)
+    names = {state.name for state in states.values()}
+    if len(names) == 1:
+        return Completed(name=names.pop(), message=words)
+    return Completed(name=DIFFERENCES if DIFFERENCES in names else None, message=words)
+
+
+async def reconcile(name: str, integration: Integration, request: Reconcile) -> ReconcileReport:
+    """Compare podOS with the desk of one integration; with ``fix``, import what was missed and send again.
+
+    Raises:
+        LeaseHeldError: a check is at work, and this one would write beside it.
+        PodosError, DeskError: the run failed; what was mended until then stays.
+
+    Safe to repeat: nothing is deleted, nothing that is here is overwritten.
+    """
+    settings = integration.import_settings(name)
+    since = plan_check(settings, None).since
+    if request.since:
+        since = window_of_import(request.since, "", None, "", integration.time_zone).since
+    report = ReconcileReport(name, fix=request.fix, since=since)
+    watcher, started = watching_reconcile.get(), time.monotonic()
+    with opened_desk(Environment().database_url()) as engine, collecting_seldom():
+        look = Reconciliation(engine, settings, report, watcher.on_findings if watcher else None)
+        async with open_podos(engine, name, integration) as client:
+            resent = await (_read_and_fix(client, look, integration) if request.fix else _read(client, look))
+        if resent:
+            await _sync(name, integration, look, resent)
+        report.seconds = time.monotonic() - started
+        _tell(report)
+        await publish_reconcile_report(report)
+    return report
+
+
+async def _read(client: PodosClient, look: Reconciliation) -> Resent:
+    await _compare_all(client, look, None, {})
+    return {}
+
+
+async def _read_and_fix(client: PodosClient, look: Reconciliation, integration: Integration) -> Resent:
+    """Compare and mend, as a run of the run history, under the lease of the checks."""
+    report, resent = look.report, Resent()
+    lease_name = f"check:{report.integration}"
+    imported = ImportReport(report.integration, "reconcile", dry_run=False, since=report.since)
+    with HeldLease(look.engine, lease_name) as lease:
+        run = ImportRunContext(look.engine, look.settings, imported, lease=lease)
+        async with recorded(run, lease_name):
+            report.run_id = run.run_id
+            if integration.read_only:
+                report.not_resent = "read-only mode: no tracking is sent again"
+            elif not integration.sync_tracking:
+                report.not_resent = "Sync Tracking Numbers is off: no tracking is sent again"
+            await _compare_all(client, look, run, resent)
+    return resent
+
+
+async def _compare_all(
+    client: PodosClient, look: Reconciliation, run: ImportRunContext | None, resent: Resent
+) -> None:
+    """Read all that podOS has, then ask for those of the desk's orders that it did not show."""
+    newest = await newest_date(client, "createdAt")
+    await _compare_scan(client, ScanPlan("createdAt", look.report.since, newest=newest), look, run, resent)
+    for group in look.unseen():
+        await _compare_scan(client, ScanPlan("createdAt", ids=tuple(group)), look, run, resent)
+        gone = [(id_, *order) for id_, order in group.items() if not look.seen[order[0]]]
+        look.tell([Finding(Difference.NOT_FOUND_THERE, *order) for order in gone])
+
+
+async def _compare_scan(
+    client: PodosClient,
+    plan: ScanPlan,
+    look: Reconciliation,
+    run: ImportRunContext | None,
+    resent: Resent,
+) -> None:
+    async with Scan(client, plan, connections=client.connections, project=look.settings.project) as scan:
+        while not scan.finished:
+            batch = await extract_orders(scan, scan.batches + 1)
+            if batch is None:
+                return
+            done = await compare_orders(batch, client, look)
+            if run:
+                await _fix(done, look, run, resent)
+            _tell(look.report)
+            del batch, done  # before the next batch is read: two at once would double the memory
+
+
+async def _fix(done: Compared, look: Reconciliation, run: ImportRunContext, resent: Resent) -> None:
+    """Import what is not here and should be, and let tracking that podOS misses wait again."""
+    report = look.report
+    await load_orders(done.prepared, run)
+    await react(run)
+    report.brought = run.report.counts[Outcome.IMPORTED]
+    report.fixed[Difference.MISSED] += done.missed
+    if report.not_resent:
+        return
+    for difference, shipments in done.resend.items():
+        again = await beside(send_again, look.engine, shipments, now=datetime.now(UTC))
+        resent.setdefault(difference, []).extend(again)
+        report.resent += len(again)
+
+
+async def _sync(name: str, integration: Integration, look: Reconciliation, resent: Resent) -> None:
+    """Send again at once; a sync that is at work meanwhile, or the next one, does it as well."""
+    with suppress(LeaseHeldError):
+        await sync(name, integration)
+    for difference, shipments in resent.items():
+        look.report.fixed[difference] = count_in_podos(look.engine, shipments)
+
+
+def _tell(report: ReconcileReport) -> None:
+    logger.info("reconciliation of %s: %s", report.integration, report.one_line())
+    if watcher := watching_reconcile.get():
+        watcher.report = report
+        if watcher.on_report:
+            watcher.on_report(report)
