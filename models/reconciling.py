@@ -59,6 +59,11 @@ ALARMING = (Difference.MISSED, Difference.TRACKING_LOST, Difference.TRACKING_FAI
 """What should never be, and what ``--fix`` mends."""
 
 
+def title_of(difference: Difference) -> str:
+    """Return the words of a difference as a heading: only the first letter changes, podOS stays podOS."""
+    return WORDS[difference][0].upper() + WORDS[difference][1:]
+
+
 class ShipmentHere(NamedTuple):
     """A shipment of an order, as far as podOS can be compared with it."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.context import FlowRunContext
 
-from models.reconciling import ALARMING, WORDS, Difference, Finding, ReconcileReport
+from models.reconciling import ALARMING, Difference, Finding, ReconcileReport, title_of
 
 
 def reconcile_markdown(report: ReconcileReport) -> str:
@@ -16,10 +16,10 @@ def reconcile_markdown(report: ReconcileReport) -> str:
     lines += [f"| In podOS | {report.read} | |", f"| of these, here | {report.here} | |"]
     for one in Difference:
         mended = str(report.fixed[one]) if report.fix and one in ALARMING else ""
-        lines.append(f"| {WORDS[one].capitalize()} | {report.counts[one]} | {mended} |")
+        lines.append(f"| {title_of(one)} | {report.counts[one]} | {mended} |")
     for one in sorted(report.examples, key=lambda one: one not in ALARMING):
         shown = report.examples[one]
-        lines += ["", f"## {WORDS[one].capitalize()}", ""]
+        lines += ["", f"## {title_of(one)}", ""]
         lines += ["| podOS id | Order number | Detail |", "| --- | --- | --- |"]
         lines += [_row(finding) for finding in shown]
         more = report.counts[one] - len(shown)

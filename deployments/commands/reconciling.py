@@ -147,13 +147,13 @@ def _written_to(
 
 
 def _print(report: ReconcileReport) -> None:
-    from models.reconciling import ALARMING, WORDS, Difference
+    from models.reconciling import ALARMING, Difference, title_of
 
     columns = [f"Reconciliation of {report.integration}", "Orders"]
     rows: list[tuple[object, ...]] = [("In podOS", report.read), ("of these, here", report.here)]
     for one in Difference:
         if report.counts[one] or one in ALARMING:
-            rows.append((WORDS[one].capitalize(), report.counts[one]))
+            rows.append((title_of(one), report.counts[one]))
             if report.fix and one in ALARMING:
                 rows.append(("  of these, mended", report.fixed[one]))
     table(columns, rows)

@@ -160,4 +160,5 @@ def test_the_report_lists_a_bounded_number_and_counts_all() -> None:
     text = reconcile_markdown(report)
     assert text.index("## Should be here") < text.index("## Not here: status")
     assert "... and 30 more" in text
+    assert "| Not here: frozen in podOS | 0 |" in text
     assert "id\\|0" in text
