@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -14,10 +14,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 from deployments.sandbox.api import Answer, Api, Call, error_answer, read_object
 from deployments.sandbox.connections import Connections
+from deployments.sandbox.playing import CutResponse, DripResponse, NoResponse, RawResponse, garbled, hang
 from deployments.sandbox.record import RecordedRequest
 
 _LOG = logging.getLogger(__name__)
@@ -35,29 +35,13 @@ _REFUSALS: dict[str, tuple[int, str, str]] = {
 }
 _PAGE = b"<!doctype html><html><head><title>Sign in</title></head><body><h1>Please sign in</h1></body></html>"
 
-
-class CutResponse(Response):
-    """Sends the headers and half of the body; uvicorn then closes the connection."""
-
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        """Stop in the middle."""
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        half = bytes(self.body)[: len(self.body) // 2]
-        await send({"type": "http.response.body", "body": half, "more_body": True})
-
-
-class NoResponse(Response):
-    """Closes the connection without a byte."""
-
-    def __init__(self, connections: Connections) -> None:
-        """Cut the request's connection out of these."""
-        super().__init__(status_code=500)
-        self._connections = connections
-
-    async def __call__(self, scope: Scope, receive: Receive, _send: Send) -> None:
-        """Cut, and wait until the connection is really gone."""
-        self._connections.cut(scope["client"])
-        await _gone(receive)
+_MAKERS: dict[str, type[Response]] = {
+    "cut": CutResponse,
+    "drip": DripResponse,
+    "half_closed": RawResponse,
+    "length_too_long": RawResponse,
+    "length_too_short": RawResponse,
+}
 
 
 def create_app(api: Api, connections: Connections) -> Starlette:
@@ -100,13 +84,13 @@ class _Shell:
         call = Call(request.query_params.multi_items(), request.headers.get("authorization"), body)
         faults = self._api.faults
         fault = faults.decide(request.method)
-        delay = faults.delay_seconds()
+        delay = faults.delay_seconds() + (faults.spike_seconds if fault == "spike" else 0)
         if delay > 0:
             await asyncio.sleep(delay)
         answer = self._refusal(fault) or handle(call)
         self._record(request, call, started, fault, answer)
         if fault == "timeout":
-            await _hang(request, faults.hang_seconds)
+            await hang(request.receive, faults.hang_seconds)
         return self._response(fault, answer)
 
     def _refusal(self, fault: str | None) -> Answer | None:
@@ -119,16 +103,31 @@ class _Shell:
         if fault == "429_retry_after":
             return error_answer(*_REFUSALS[fault], ("Retry-After", str(seconds)))
         if fault == "429_retry_after_date":
-            moment = datetime.now(UTC) + timedelta(seconds=seconds)
+            moment = self._podos_now() + timedelta(seconds=seconds)
             return error_answer(*_REFUSALS[fault], ("Retry-After", format_datetime(moment, usegmt=True)))
         return error_answer(*_REFUSALS[fault])
 
     def _response(self, fault: str | None, answer: Answer) -> Response:
         if fault == "cut_before_answer":
             return NoResponse(self._connections)
-        body = answer.body[: len(answer.body) // 2] if fault == "broken_json" else answer.body
-        make = CutResponse if fault == "cut" else Response
-        return make(body, answer.status, dict(answer.headers), media_type=answer.content_type)
+        body, make = answer.body, _MAKERS.get(fault or "", Response)
+        if fault == "garbled_json":
+            body = garbled(body)
+        elif fault in {"broken_json", "half_closed"}:
+            body = body[: len(body) // 2]
+        date = format_datetime(self._podos_now(), usegmt=True)
+        headers = {**dict(answer.headers), "Date": date}
+        response = make(body, answer.status, headers, media_type=answer.content_type)
+        if isinstance(response, DripResponse):
+            response.seconds = self._api.faults.drip_seconds
+        if isinstance(response, RawResponse):
+            response.connections, response.seconds = self._connections, self._api.faults.hang_seconds
+            response.half_close = fault == "half_closed"
+            response.surplus = _surplus(fault, answer.body)
+        return response
+
+    def _podos_now(self) -> datetime:
+        return datetime.fromtimestamp(self._api.store.now(), UTC)
 
     def _record(
         self, request: Request, call: Call, started: float, fault: str | None, answer: Answer
@@ -143,6 +142,13 @@ class _Shell:
             fault=fault,
         )
         self._api.store.log.add_request(seen)
+
+
+def _surplus(fault: str | None, body: bytes) -> int:
+    """Return by how much the length that is said exceeds what is sent."""
+    if fault == "half_closed":
+        return len(body) - len(body) // 2
+    return 100 if fault == "length_too_long" else -(len(body) // 3)
 
 
 async def _health(_request: Request) -> Response:
@@ -161,19 +167,3 @@ async def _crash(_request: Request, error: Exception) -> Response:
     _LOG.error("the sandbox failed at a request", exc_info=error)
     answer = error_answer(500, "sandbox_failure", "The sandbox itself failed; its log says why.")
     return Response(answer.body, answer.status, media_type=answer.content_type)
-
-
-async def _hang(request: Request, seconds: float) -> None:
-    """Stay silent, but not longer than the client stays."""
-    try:
-        await asyncio.wait_for(_gone(request.receive), seconds)
-    except TimeoutError:
-        return
-
-
-async def _gone(receive: Callable[[], Awaitable[object]]) -> None:
-    """Wait until the client's connection is closed."""
-    while True:
-        message = await receive()
-        if isinstance(message, dict) and message["type"] == "http.disconnect":
-            return

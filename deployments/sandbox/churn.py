@@ -17,6 +17,7 @@ class Churn:
     Attributes:
         moved: Orders that were touched: `updatedAt` became the store's time.
         left: Orders that left the status `paid`.
+        returned: Orders that had left and went back to `paid`, from `refunded` too.
         appeared: New orders, created at the store's time, in the status `paid`.
     """
 
@@ -24,7 +25,9 @@ class Churn:
         """Make `rate` changes per list answer on average; the same seed makes the same changes."""
         self.moved: list[str] = []
         self.left: list[str] = []
+        self.returned: list[str] = []
         self.appeared: list[str] = []
+        self._away: list[str] = []
         self._rate = rate
         self._rng = rng_for(seed, "churn")
         options = GeneratorOptions(now=datetime.now(UTC), seed=-seed - 1, nulls=False, unknown_values=False)
@@ -34,7 +37,7 @@ class Churn:
         """Change the store."""
         whole = int(self._rate)
         for _ in range(whole + (self._rng.random() < self._rate - whole)):
-            self._rng.choice((self._move, self._leave, self._appear))(store)
+            self._rng.choice((self._move, self._leave, self._return, self._appear))(store)
 
     def _move(self, store: Store) -> None:
         key = store.pick(self._rng, "paid")
@@ -47,6 +50,17 @@ class Churn:
         if key is not None:
             store.update(key, status=self._rng.choice(_LEAVES_TO))
             self.left.append(key)
+            self._away.append(key)
+
+    def _return(self, store: Store) -> None:
+        """Send an order back to where it came from, unless somebody has shipped it meanwhile."""
+        if not self._away:
+            return
+        key = self._away.pop(self._rng.randrange(len(self._away)))
+        order = store.get(key)
+        if order is not None and order["status"] in _LEAVES_TO and not order.get("tracking"):
+            store.update(key, status="paid")
+            self.returned.append(key)
 
     def _appear(self, store: Store) -> None:
         created = store.now()
@@ -56,7 +70,7 @@ class Churn:
 
 
 def churn(rate: float, seed: int = 1) -> Churn:
-    """Make a `before_list` hook that lets rows move to the end, leave and appear.
+    """Make a `before_list` hook that lets rows move to the end, leave, come back and appear.
 
     Args:
         rate: How many changes per list answer, on average.

@@ -33,6 +33,18 @@ class Connections:
         if transport is not None:
             transport.close()
 
+    def write(self, address: tuple[str, int], data: bytes) -> None:
+        """Send bytes past the HTTP server, which would not let them through."""
+        transport = self._open.get(address)
+        if transport is not None:
+            transport.write(data)
+
+    def close_our_side(self, address: tuple[str, int]) -> None:
+        """Close a connection for what we say; what the client says is still listened to."""
+        transport = self._open.get(address)
+        if transport is not None and transport.can_write_eof():
+            transport.write_eof()
+
     def cut_all_soon(self) -> None:
         """Let the server's thread close every connection."""
         if self._loop is not None and not self._loop.is_closed():

@@ -32,8 +32,14 @@ FAULTS: dict[str, str] = {
     "html": "200 with a web page instead of JSON; nothing is applied",
     "timeout": "silence for hang_seconds, then 504; nothing is applied",
     "broken_json": "applied, then 200 with JSON that ends in the middle and a length that agrees",
+    "garbled_json": "applied, then 200 with JSON that is broken in the middle and whole at the end",
+    "length_too_long": "applied, then all of the body and a Content-Length of 100 more, for hang_seconds",
+    "length_too_short": "applied, then all of the body and a Content-Length of two thirds of it",
+    "drip": "applied, then the body in 20 pieces over drip_seconds",
+    "spike": "answers as usual, but only after spike_seconds",
     "cut": "applied, then the headers and half of the body, and the connection closes",
     "cut_before_answer": "applied, then the connection closes without a byte",
+    "half_closed": "applied, then half of the body, and only the server's side of the connection closes",
 }
 """Every fault by name, and what the client sees."""
 
@@ -60,7 +66,12 @@ class FaultPlan:
         latency_seconds: Every answer waits this long.
         latency_jitter_seconds: And up to this much longer, at random.
         retry_after_seconds: What the 429 faults with Retry-After ask for.
-        hang_seconds: How long the fault `timeout` stays silent.
+        hang_seconds: How long the fault `timeout` stays silent, and how long a connection stays open after
+            a wrong length or half a close.
+        spike_seconds: How much later the fault `spike` answers.
+        drip_seconds: How long the fault `drip` takes to send a body.
+        clock_ahead_seconds: How far podOS's clock runs ahead, behind when negative: what it dates from then
+            on, and the Date of its answers.
         script: Faults (or their names) to play once each, first come first served; see `then`.
         rates: Probability of each fault, for requests that the script leaves alone.
         ignore_sort: Answers newest first whatever `sortBy[]` says.
@@ -80,6 +91,9 @@ class FaultPlan:
     latency_jitter_seconds: float = 0.0
     retry_after_seconds: int = 1
     hang_seconds: float = 30.0
+    spike_seconds: float = 3.0
+    drip_seconds: float = 2.0
+    clock_ahead_seconds: float = 0.0
     script: deque[Fault | str] = field(default_factory=deque)
     rates: dict[str, float] = field(default_factory=dict)
     ignore_sort: bool = False

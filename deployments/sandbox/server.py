@@ -78,6 +78,7 @@ class Sandbox:
         self.token = token_of(self.settings)
         self.faults = FaultPlan(seed=self.settings.seed)
         self.store = _filled_store(self.settings)
+        self.store.set_error_of_clock(lambda: self.faults.clock_ahead_seconds)
         self.url = ""
         self._connections = Connections()
         self._server: uvicorn.Server | None = None
@@ -216,6 +217,7 @@ def _config(api: Api, connections: Connections) -> uvicorn.Config:
         log_config=None,
         log_level="critical",
         server_header=False,
+        date_header=False,  # answers carry the store's date
         timeout_graceful_shutdown=2,
     )
 

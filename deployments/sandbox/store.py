@@ -50,6 +50,7 @@ class Store:
         self.log = RequestLog()
         self._lock = RLock()
         self._clock = clock or _real_now
+        self._ahead_seconds: Callable[[], float] = float
         self._rows: dict[str, Row] = {}
         self._added = 0
         self._indexes = {field: SortedIndex(field) for field in DATE_FIELDS}
@@ -75,9 +76,13 @@ class Store:
         with self._lock:
             self._clock = clock
 
+    def set_error_of_clock(self, ahead_seconds: Callable[[], float]) -> None:
+        """Take from here how far the clock runs ahead at each moment, behind when negative."""
+        self._ahead_seconds = ahead_seconds
+
     def now(self) -> int:
         """Tell the store's time, in whole seconds since 1970."""
-        return int(self._clock().timestamp())
+        return int(self._clock().timestamp() + self._ahead_seconds())
 
     def add(self, order: Order) -> str:
         """Add an order and return the key it is kept by: its id, or a made-up one when it has none.
