@@ -24,13 +24,21 @@ from tasks.desk.engine import opened_desk
 from tasks.desk.errors import DeskError
 from tasks.desk.leases import HeldLease
 from tasks.desk.rules import rules_are_on
-from tasks.desk.runs import begin_run, finish_run, read_mark, refuse_if_covered, vouch
+from tasks.desk.runs import (
+    begin_run,
+    finish_run,
+    last_complete_check,
+    move_mark_back,
+    read_mark,
+    refuse_if_covered,
+    vouch,
+)
 from tasks.desk.set_aside import note_gone, waiting_rows
 from tasks.extract import extract_orders
 from tasks.integrations import IntegrationError
 from tasks.load import ImportRunContext, load_orders, recognize
 from tasks.pacing import open_podos
-from tasks.planning import WindowError, plan_check
+from tasks.planning import OVERLAP, WindowError, furthest_mark, plan_check, went_back_to
 from tasks.podos.client import PodosClient
 from tasks.podos.errors import PodosError
 from tasks.podos.scan import Scan, ScanPlan, newest_date
@@ -95,11 +103,35 @@ async def check(name: str, integration: Integration, *, due: datetime | None = N
             open_podos(engine, name, integration) as client,
             recorded(run, lease_name, mark_before=mark),
         ):
-            if plan.from_mark:
-                await import_all(client, ScanPlan("updatedAt", plan.since, parallel=False), run)
+            run.clock = client.clock
+            if mark and plan.from_mark:
+                await check_from_mark(client, run, mark)
             else:
                 await check_from_the_start(client, run)
     return run.report
+
+
+async def check_from_mark(client: PodosClient, run: ImportRunContext, mark: datetime) -> None:
+    """Import what changed since the mark; if podOS's clock went back behind it, also what it dated since."""
+    try:
+        await import_all(client, ScanPlan("updatedAt", run.report.since, parallel=False), run)
+    except Exception:
+        with suppress(DeskError):  # this run saw podOS's clock, the next one may see it set right
+            follow_clock_back(run, mark)
+        raise
+    if back_at := follow_clock_back(run, mark):
+        logger.warning("podOS's clock went back: reading again from %s", f"{back_at:%Y-%m-%d %H:%M:%S} UTC")
+        await import_all(client, ScanPlan("updatedAt", back_at - OVERLAP, parallel=False), run)
+
+
+def follow_clock_back(run: ImportRunContext, mark: datetime) -> datetime | None:
+    """Move the mark back where podOS's clock went back behind it, and return where it is then."""
+    now = datetime.now(UTC)
+    began = last_complete_check(run.engine, run.settings.integration) or now
+    back_at = went_back_to(mark, run.podos_now, now, began)
+    if back_at:
+        move_mark_back(run.engine, run.settings, back_at)
+    return back_at
 
 
 async def check_from_the_start(client: PodosClient, run: ImportRunContext) -> None:
@@ -108,7 +140,8 @@ async def check_from_the_start(client: PodosClient, run: ImportRunContext) -> No
     newest = await newest_date(client, "createdAt")
     await import_all(client, ScanPlan("createdAt", run.report.since, newest=newest), run)
     if mark_at_end:
-        vouch(run.engine, run.settings, mark_at_end, run.run_id)
+        mark_at = furthest_mark(mark_at_end, datetime.now(UTC), run.podos_now)
+        vouch(run.engine, run.settings, mark_at, run.run_id)
 
 
 async def import_window(

@@ -25,6 +25,8 @@ from tasks.desk.leases import HeldLease
 from tasks.desk.orders import existing_source_ids, insert_orders
 from tasks.desk.rule_events import note_event
 from tasks.desk.runs import move_mark, record_progress
+from tasks.planning import furthest_mark
+from tasks.podos.clock import PodosClock
 from tasks.podos.scan import Batch
 from tasks.retrying import only_after
 from tasks.transform import Prepared
@@ -42,10 +44,11 @@ class ImportRunContext:
         settings: the integration's, without its secret.
         report: the counts of what the desk really has; replaced after each batch.
         lease: None in a dry run, which writes nothing.
+        clock: podOS's, which bounds the mark; None where the run moves none.
         outcomes: by source id, where an order can come twice in one run (a scan by ``updatedAt``), else None.
     """
 
-    __slots__ = ("engine", "lease", "outcomes", "report", "settings")
+    __slots__ = ("clock", "engine", "lease", "outcomes", "report", "settings")
 
     def __init__(
         self,
@@ -61,6 +64,12 @@ class ImportRunContext:
         self.report = report
         self.lease = lease
         self.outcomes = outcomes
+        self.clock: PodosClock | None = None
+
+    @property
+    def podos_now(self) -> datetime | None:
+        """PodOS's clock as this run saw it, at its earliest."""
+        return self.clock.earliest if self.clock else None
 
     @property
     def run_id(self) -> int:
@@ -106,7 +115,8 @@ def load(prepared: Prepared, run: ImportRunContext, *, now: datetime) -> None:
             report = tally(run.report, result, run.outcomes)
             record_progress(connection, report)
             if prepared.read_to:
-                move_mark(connection, run.settings, prepared.read_to, run.run_id)
+                mark_at = furthest_mark(prepared.read_to, now, run.podos_now)
+                move_mark(connection, run.settings, mark_at, run.run_id)
     run.report = report
     if run.outcomes is not None:
         run.outcomes.update(result.outcomes)

@@ -11,6 +11,8 @@ from models.filters import ImportSettings
 OVERLAP = timedelta(minutes=5)
 """How far a check reads back before its mark: podOS may show a change a little later than it dates it."""
 
+CLOCK_TOLERANCE = timedelta(minutes=2)
+"""By so much podOS's clock may go back before it is noticed: what it dates then still lies in the overlap."""
 
 YEARS = range(1970, 3000)
 """Days outside of these are a slip of the pen, and near the calendar's ends no time zone can be applied."""
@@ -46,6 +48,39 @@ def plan_check(settings: ImportSettings, mark: datetime | None) -> CheckPlan:
         first = settings.first_import_at
         return CheckPlan(from_mark=False, since=max(first, BEGINNING).astimezone(UTC) if first else None)
     return CheckPlan(from_mark=True, since=mark - OVERLAP)
+
+
+def furthest_mark(read_to: datetime, now: datetime, podos_now: datetime | None) -> datetime:
+    """Return how far the mark may move: never past what either clock says.
+
+    podOS's clock can run ahead and be set right. A mark in the future would then hide what changes until
+    the right time has caught up with it.
+
+    Args:
+        read_to: aware; up to where the orders were read.
+        now: aware; our clock.
+        podos_now: aware; podOS's clock as this run saw it, at its earliest.
+    """
+    return min(read_to, now, podos_now or now)
+
+
+def went_back_to(
+    mark: datetime, podos_now: datetime | None, now: datetime, began: datetime
+) -> datetime | None:
+    """Return the earliest date of any change since a check, where podOS's clock went back behind the mark.
+
+    None where it did not. Since that check began, podOS's clock has shown nothing earlier than what it shows
+    now, less the time that has passed: it went right before, and went back once.
+
+    Args:
+        mark: aware; where this run began to read.
+        podos_now: aware; podOS's clock as this run saw it, at its earliest.
+        now: aware; our clock.
+        began: aware; when the last complete check began, by our clock.
+    """
+    if podos_now is None or podos_now + CLOCK_TOLERANCE >= mark:
+        return None
+    return podos_now - max(now - began, timedelta())
 
 
 def whole_days(since: date, until: date | None, time_zone: str) -> Window:

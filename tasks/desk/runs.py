@@ -48,6 +48,27 @@ def move_mark(connection: Connection, settings: ImportSettings, mark_at: datetim
     connection.execute(update(RUNS).where(RUNS.c.id == run_id).values(mark_after=now_at))
 
 
+def move_mark_back(engine: Engine, settings: ImportSettings, mark_at: datetime) -> None:
+    """Move the mark back, so that changes which podOS dated before it are read. Safe to repeat."""
+    statement = update(MARKS).where(
+        MARKS.c.integration == settings.integration,
+        MARKS.c.fingerprint == settings.filter_fingerprint(),
+        MARKS.c.mark_at > mark_at,
+    )
+    with writing(engine) as connection:
+        connection.execute(statement.values(mark_at=mark_at))
+
+
+def last_complete_check(engine: Engine, integration: str) -> datetime | None:
+    """Return when the newest of an integration's complete checks began; None where none is complete."""
+    query = select(func.max(RUNS.c.started_at)).where(
+        RUNS.c.integration == integration, RUNS.c.kind == "check", RUNS.c.state == RunState.COMPLETED
+    )
+    with reading(engine) as connection:
+        began: datetime | None = connection.execute(query).scalar()
+    return began
+
+
 def vouch(engine: Engine, settings: ImportSettings, mark_at: datetime, run_id: int) -> None:
     """Set the mark after a full scan, all of whose rows are in the desk. Safe to repeat."""
     with writing(engine) as connection:
@@ -140,10 +161,6 @@ def refuse_if_covered(engine: Engine, integration: str, due: datetime | None) ->
     """
     if due is None:
         return
-    query = select(func.max(RUNS.c.started_at)).where(
-        RUNS.c.integration == integration, RUNS.c.kind == "check", RUNS.c.state == RunState.COMPLETED
-    )
-    with reading(engine) as connection:
-        began: datetime | None = connection.execute(query).scalar()
+    began = last_complete_check(engine, integration)
     if began and began >= due:
         raise CoveredError(f"nothing to do: the check of {began:%H:%M:%S} UTC began after this one was due")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,12 +15,15 @@ import httpx
 import stamina
 
 from tasks.podos import retry
+from tasks.podos.clock import PodosClock, moment_of
 from tasks.podos.errors import FatalPodosError, RetriablePodosError, TokenRefusedError, WrongAnswerError
 from tasks.podos.parsing import NotAPageError, ParsedPage, Row, parse_page
 
 stamina.instrumentation.set_on_retry_hooks([retry.log_retry])
 
 IDS_PER_REQUEST = 100
+SLOWEST_ANSWER_SECONDS = 120.0
+"""An answer that comes byte by byte is given up after this: silence alone would never be long enough."""
 _LIST = "GET /v1/fulfillments"
 Answer = TypeVar("Answer")
 
@@ -73,7 +77,8 @@ class PodosClient:
     Args:
         access: address, project and token.
         connections: how many requests may be under way at once.
-        timeout_seconds: for one answer.
+        timeout_seconds: how long podOS may be silent.
+        slowest_seconds: how long all of an answer may take.
         max_attempts: how often one request is tried in all.
         longest_pause_seconds: a Retry-After that asks for more is not waited for in this process.
         pace: waited for before each request, where requests are counted out.
@@ -89,6 +94,7 @@ class PodosClient:
         *,
         connections: int = 8,
         timeout_seconds: float = 30.0,
+        slowest_seconds: float = SLOWEST_ANSWER_SECONDS,
         max_attempts: int = retry.MAX_ATTEMPTS,
         longest_pause_seconds: float = retry.MAX_RETRY_AFTER_SECONDS,
         pace: Callable[[], Awaitable[None]] | None = None,
@@ -96,6 +102,8 @@ class PodosClient:
     ) -> None:
         self.connections = connections
         self.project = access.project
+        self.clock = PodosClock()
+        self._slowest_seconds = slowest_seconds
         self._pace = pace
         self._retrying = stamina.AsyncRetryingCaller(
             attempts=max_attempts,
@@ -187,8 +195,9 @@ class PodosClient:
             await self._pace()
         query = self._http.params.merge(httpx.QueryParams(tuple(params or ())))
         try:
-            response = await self._http.request(method, path, params=query, json=body)
-        except httpx.TimeoutException:
+            async with asyncio.timeout(self._slowest_seconds):
+                response = await self._http.request(method, path, params=query, json=body)
+        except (httpx.TimeoutException, TimeoutError):
             raise RetriablePodosError("podOS did not answer in time", project=project, asked=asked) from None
         except httpx.TransportError as error:
             message = (
@@ -200,11 +209,13 @@ class PodosClient:
             raise RetriablePodosError(message, project=project, asked=asked) from None
         # httpx ties answer and stream into a circle, which would keep the body until the collector comes by.
         response.stream = httpx.ByteStream(b"")
+        self.clock.note(response.headers.get("Date"))
         problem = retry.error_of_status(
             response.status_code,
             project=project,
             asked=asked,
             retry_after=response.headers.get("Retry-After"),
+            now=moment_of(response.headers.get("Date")),
             words=_words(response, hidden) if response.status_code in retry.REFUSED_CHANGE else "",
         )
         if problem:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 from stamina.instrumentation import RetryDetails
 
+from tasks.podos.clock import moment_of
 from tasks.podos.errors import (
     FatalPodosError,
     PodosError,
@@ -51,7 +51,7 @@ def error_of_status(
         project: the podOS project.
         asked: the call, for the operator.
         retry_after: the Retry-After header, in either of its forms.
-        now: aware; the moment that an HTTP date counts from (default: the clock).
+        now: aware; the moment that an HTTP date counts from, best podOS's own (default: our clock).
         words: podOS's own message, already known to hold no personal data.
     """
     facts = {"project": project, "asked": asked}
@@ -89,13 +89,8 @@ def retry_after_seconds(header: str | None, *, now: datetime | None = None) -> f
         return None
     if header.strip().isdecimal():
         return float(header.strip())
-    try:
-        moment = parsedate_to_datetime(header.strip())
-    except (ValueError, OverflowError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
+    moment = moment_of(header)
+    return None if moment is None else max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
 
 
 def log_retry(details: RetryDetails) -> None:

@@ -16,7 +16,13 @@ import pytest
 import stamina
 
 from deployments.sandbox.server import Sandbox, SandboxSettings
-from tasks.podos.client import ListQuery, PodosAccess, PodosClient, find_authorization
+from tasks.podos.client import (
+    SLOWEST_ANSWER_SECONDS,
+    ListQuery,
+    PodosAccess,
+    PodosClient,
+    find_authorization,
+)
 from tasks.podos.errors import (
     FatalPodosError,
     PodosError,
@@ -80,6 +86,7 @@ def run(
     handler: Handler | None = None,
     max_attempts: int = MAX_ATTEMPTS,
     timeout_seconds: float = 30.0,
+    slowest_seconds: float = SLOWEST_ANSWER_SECONDS,
 ) -> T:
     async def use() -> T:
         async with PodosClient(
@@ -87,6 +94,7 @@ def run(
             transport=httpx.MockTransport(handler) if handler else None,
             max_attempts=max_attempts,
             timeout_seconds=timeout_seconds,
+            slowest_seconds=slowest_seconds,
         ) as client:
             return await call(client)
 
@@ -207,6 +215,7 @@ def test_a_refusal_in_any_form_is_still_a_refusal(content: bytes) -> None:
 
 
 FAULTS = ["429", "429_retry_after", "429_retry_after_date", "500", "502", "503", "html", "broken_json", "cut"]
+FAULTS += ["garbled_json", "half_closed", "length_too_long"]
 
 
 @pytest.mark.parametrize("fault", [*FAULTS, "cut_before_answer", "timeout"])
@@ -231,6 +240,21 @@ def test_silence_ends_in_a_retriable_error(sandbox: Sandbox) -> None:
     sandbox.faults.then("timeout")
     with pytest.raises(RetriablePodosError, match="did not answer in time"):
         run(list_page, access_to(sandbox), max_attempts=1, timeout_seconds=0.05)
+
+
+def test_an_answer_that_drips_without_end_is_given_up(sandbox: Sandbox) -> None:
+    """Each byte comes in time, the answer never does."""
+    sandbox.faults.drip_seconds = 60
+    sandbox.faults.then("drip")
+    with pytest.raises(RetriablePodosError, match="did not answer in time"):
+        run(list_page, access_to(sandbox), max_attempts=1, timeout_seconds=5, slowest_seconds=0.2)
+
+
+def test_what_a_wrong_length_left_on_the_connection_is_no_answer(sandbox: Sandbox) -> None:
+    sandbox.faults.then("length_too_short", times=2)
+    rows = run(list_page, access_to(sandbox)).rows
+    assert [row.id for row in rows] == [row.id for row in run(list_page, access_to(sandbox)).rows]
+    assert len(rows) == 100
 
 
 def test_an_address_where_nobody_listens_is_a_retriable_error() -> None:
@@ -281,6 +305,15 @@ def test_a_body_that_can_not_be_unpacked_is_retriable() -> None:
 
     with pytest.raises(RetriablePodosError, match="no readable form"):
         run(list_page, handler=handler, max_attempts=2)
+
+
+def test_retry_after_counts_from_the_clock_of_podos(waits: list[float]) -> None:
+    """Its clock runs a day and a half behind; five seconds are asked for."""
+    date = datetime.now(UTC) - timedelta(hours=36)
+    until = date + timedelta(seconds=5)
+    headers = {"Retry-After": format_datetime(until, usegmt=True), "Date": format_datetime(date, usegmt=True)}
+    run(list_page, handler=Answers(httpx.Response(429, headers=headers), ok()))
+    assert waits == [5.0]
 
 
 @pytest.mark.parametrize("header", ["7", "0", "http-date", "past-date"])

@@ -8,7 +8,14 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from models.filters import CountryMode, ImportSettings
-from tasks.planning import OVERLAP, plan_check, whole_days, window_of_import
+from tasks.planning import (
+    OVERLAP,
+    furthest_mark,
+    plan_check,
+    went_back_to,
+    whole_days,
+    window_of_import,
+)
 
 SETTINGS = ImportSettings(
     integration="default",
@@ -161,3 +168,40 @@ def test_a_check_with_a_mark_reads_changes_from_a_little_before_it() -> None:
     settings = replace(SETTINGS, first_import_date=date(2026, 11, 23))
     assert plan_check(settings, mark) == (True, mark - OVERLAP)
     assert timedelta(minutes=1) <= OVERLAP <= timedelta(hours=1)
+
+
+READ_TO, EARLIER = utc("2026-11-23T10:00"), utc("2026-11-23T09:00")
+
+
+@pytest.mark.parametrize(
+    ("now", "podos_now", "mark"),
+    [
+        (utc("2026-11-23T10:15"), None, READ_TO),
+        (utc("2026-11-23T10:15"), utc("2026-11-23T10:15"), READ_TO),
+        (EARLIER, utc("2026-11-23T10:15"), EARLIER),
+        (utc("2026-11-23T10:15"), EARLIER, EARLIER),
+        (EARLIER, None, EARLIER),
+    ],
+)
+def test_the_mark_never_moves_past_either_clock(
+    now: datetime, podos_now: datetime | None, mark: datetime
+) -> None:
+    assert furthest_mark(READ_TO, now, podos_now) == mark
+
+
+@pytest.mark.parametrize(
+    ("podos_now", "minutes_ago", "back_to"),
+    [
+        (None, 15, None),
+        (utc("2026-11-23T10:00"), 15, None),
+        (utc("2026-11-23T09:58"), 15, None),
+        (utc("2026-11-23T09:57"), 15, utc("2026-11-23T09:42")),
+        (utc("2026-11-23T09:00"), 15, utc("2026-11-23T08:45")),
+        (utc("2026-11-23T09:00"), -15, utc("2026-11-23T09:00")),
+    ],
+)
+def test_a_clock_that_went_back_behind_the_mark_is_followed(
+    podos_now: datetime | None, minutes_ago: int, back_to: datetime | None
+) -> None:
+    now = utc("2026-11-23T10:05")
+    assert went_back_to(READ_TO, podos_now, now, now - timedelta(minutes=minutes_ago)) == back_to
