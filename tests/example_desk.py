@@ -21,9 +21,9 @@ NOW = datetime(2026, 11, 23, 17, 7, 7, tzinfo=UTC)
 ORDERS = 250
 
 
-def fill(engine: Engine) -> ImportReport:
+def fill(engine: Engine, *, orders: int = ORDERS, batch_size: int = 1000) -> ImportReport:
     """Import the orders of the demo's sandbox into an empty desk, without Prefect, and return the report."""
-    with Sandbox(SandboxSettings(orders=ORDERS, broken=1, now=NOW)) as sandbox:
+    with Sandbox(SandboxSettings(orders=orders, broken=1, now=NOW)) as sandbox:
         settings = ImportSettings(
             integration="default",
             project=sandbox.project,
@@ -37,10 +37,12 @@ def fill(engine: Engine) -> ImportReport:
             time_zone="UTC",
             sync_tracking=True,
         )
-        return asyncio.run(_import(engine, settings, sandbox))
+        return asyncio.run(_import(engine, settings, sandbox, batch_size))
 
 
-async def _import(engine: Engine, settings: ImportSettings, sandbox: Sandbox) -> ImportReport:
+async def _import(
+    engine: Engine, settings: ImportSettings, sandbox: Sandbox, batch_size: int
+) -> ImportReport:
     run = ImportRunContext(engine, settings, ImportReport(settings.integration, "check", dry_run=False))
     run.report.run_id = begin_run(
         engine,
@@ -54,7 +56,7 @@ async def _import(engine: Engine, settings: ImportSettings, sandbox: Sandbox) ->
     access = PodosAccess(sandbox.url, sandbox.project, sandbox.token)
     plan = ScanPlan("createdAt", parallel=False)
     async with PodosClient(access) as client, Scan(client, plan, project=sandbox.project) as scan:
-        while batch := await scan.next_batch():
+        while batch := await scan.next_batch(batch_size):
             load(prepare(batch, settings), run, now=NOW)
     finish_run(engine, run.run_id, RunState.COMPLETED, now=NOW)
     return run.report

@@ -10,13 +10,14 @@ from typing import Any
 import msgspec
 from sqlalchemy import Column, Connection, Engine, Integer, Row, Table, delete, func, select, text, tuple_
 
-from models.desk import Lease, metadata
+from models.desk import metadata
 from tasks.desk.bulk import insert_new
 from tasks.desk.engine import reading, writing
 from tasks.desk.errors import DeskRefusedError
+from tasks.desk.leases import LEASES, refuse_if_at_work
+from tasks.desk.restored import note_restore, restored_at
 
 CHUNK_ROWS = 5000
-LEASES: Table = Lease.__table__  # type: ignore[attr-defined]
 _NOT_COPIED = {LEASES.name}
 """Who works right now on one desk says nothing about another."""
 
@@ -37,7 +38,7 @@ def copy_desk(source: Engine, target: Engine, on_progress: Callable[[str, int], 
 
     Safe to repeat: it goes on with the rows that are missing.
     """
-    _check_quiet(source)
+    refuse_if_at_work(source, now=datetime.now(UTC))
     tables = [table for table in metadata.sorted_tables if table.name not in _NOT_COPIED]
     _clear_if_new(target, tables)
     done = 0
@@ -46,15 +47,10 @@ def copy_desk(source: Engine, target: Engine, on_progress: Callable[[str, int], 
             done += copied
             on_progress(table.name, done)
     _set_sequences(target, tables)
+    with reading(source) as read, writing(target) as connection:
+        if moment := restored_at(read):
+            note_restore(connection, moment)
     return {table.name: _compare(source, target, table) for table in tables}
-
-
-def _check_quiet(source: Engine) -> None:
-    with reading(source) as connection:
-        living = select(LEASES.c.name).where(LEASES.c.expires_at > datetime.now(UTC))
-        at_work = connection.execute(living).scalars().all()
-    if at_work:
-        raise DeskRefusedError(f"a run is at work on this desk ({at_work[0]}): wait until it has ended")
 
 
 def _clear_if_new(target: Engine, tables: list[Table]) -> None:

@@ -51,8 +51,16 @@ def opened_desk(url: str) -> Iterator[Engine]:
         engine.dispose()
 
 
-def make_engine(url: str) -> Engine:
-    """Return an engine on a database that may still be empty; a SQLite file is made for its user alone."""
+def make_engine(url: str, *, with_file: bool = True) -> Engine:
+    """Return an engine on a database that may still be empty; a SQLite file is made for its user alone.
+
+    Args:
+        url: SQLAlchemy URL.
+        with_file: False leaves the making of the file to ``make_file``; before that, nothing may be asked.
+
+    Raises:
+        DeskSettingsError: the address is wrong, or the file can't be written.
+    """
     try:
         parsed = make_url(url)
         if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
@@ -62,7 +70,8 @@ def make_engine(url: str) -> Engine:
                 parsed.set(drivername="postgresql+psycopg"), hide_parameters=True, pool_pre_ping=True
             )
         engine = create_engine(parsed, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
-        _make_file(parsed.database)
+        if with_file:
+            make_file(parsed.database)
     except (ArgumentError, NoSuchModuleError) as error:
         raise DeskSettingsError("DESK_DATABASE_URL is not an SQLAlchemy address of a database") from error
     event.listen(engine, "connect", _set_up_sqlite)
@@ -70,7 +79,12 @@ def make_engine(url: str) -> Engine:
     return engine
 
 
-def _make_file(database: str | None) -> None:
+def make_file(database: str | None) -> None:
+    """Make a SQLite file and its directory for their user alone. Safe to repeat: one that is there stays.
+
+    Raises:
+        DeskSettingsError: it can't be written.
+    """
     if not database or database == ":memory:":
         return
     path = Path(database)
@@ -128,10 +142,11 @@ def desk_errors() -> Iterator[None]:
     try:
         yield
     except (DBAPIError, PoolTimeoutError) as error:
-        raise _named(error) from None
+        raise named_error(error) from None
 
 
-def _named(error: Exception) -> DeskError:
+def named_error(error: Exception) -> DeskError:
+    """Return a database driver's error as the desk's own."""
     original = getattr(error, "orig", None)
     message = str(original or error).lower()
     if "locked" in message or "busy" in message:
@@ -147,7 +162,7 @@ def _named(error: Exception) -> DeskError:
     if isinstance(error, (OperationalError, InterfaceError, PoolTimeoutError)):
         return RetriableDeskError("the desk's database did not answer: check that it runs, then try again")
     primary = getattr(getattr(original, "diag", None), "message_primary", None)
-    return DeskError(f"the desk's database refused: {primary or type(original).__name__}")
+    return DeskError(f"the desk's database refused: {primary or type(original or error).__name__}")
 
 
 def upgrade(engine: Engine) -> None:

@@ -6,15 +6,30 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, bindparam, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Select,
+    Table,
+    bindparam,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from models.desk import NEEDS_ATTENTION, Handover, Order, OutboxState, RunState
 from models.handovers import Due, SendReport, SendSettings
 from models.shipments import NewShipment
+from models.types import UtcDateTime
 from tasks.desk import outbox
 from tasks.desk.engine import reading, writing
 from tasks.desk.folders import place_orders
 from tasks.desk.history import add_history
+from tasks.desk.restored import restored_at
 from tasks.desk.runs import RUNS, bury_the_dead
 from tasks.desk.shipments import SHIPMENTS, add_shipments
 from tasks.outbox_rules import Settled, Verdict
@@ -24,6 +39,7 @@ ORDERS: Table = Order.__table__  # type: ignore[attr-defined]
 KIND = "send"
 HANDED_OVER = (OutboxState.SENT, OutboxState.ALREADY_THERE)
 PARCELS_FOR = timedelta(days=30)
+CLOCKS_DIFFER = timedelta(hours=1)
 _CHUNK = 500
 
 
@@ -47,6 +63,9 @@ def take_due(
 ) -> list[Due]:
     """Return waiting handovers whose time has come and whose order is not held, oldest first.
 
+    Of an order that podOS had before the desk was restored from a backup, it is not known whether an
+    attempt had begun: it counts as begun.
+
     Args:
         engine: the desk.
         fulfiller: whose.
@@ -55,24 +74,30 @@ def take_due(
         after_id: only those with a greater id.
         order_ids: only these orders'; None: all.
     """
+    with reading(engine) as connection:
+        query = _due(fulfiller, restored_at(connection), now=now, limit=limit, after_id=after_id)
+        if order_ids is not None:
+            query = query.where(HANDOVERS.c.order_id.in_(order_ids))
+        return [Due(*row) for row in connection.execute(query)]
+
+
+def _due(
+    fulfiller: str, restored: datetime | None, *, now: datetime, limit: int, after_id: int
+) -> Select[Any]:
+    """Return the query of ``take_due``; ``restored`` is when the desk was restored from a backup, if ever."""
+    begun: ColumnElement[datetime | None] = HANDOVERS.c.first_attempt_at
+    if restored:
+        # What the desk did between the backup and the restore, it does not know any more.
+        is_older = ORDERS.c.podos_created_at < restored + CLOCKS_DIFFER
+        begun = func.coalesce(begun, case((is_older, literal(restored, UtcDateTime))))
     columns = (ORDERS.c[name] for name in ("project", "source_id", "order_number", "podos_status"))
-    query = (
-        select(
-            HANDOVERS.c.id,
-            HANDOVERS.c.order_id,
-            *columns,
-            HANDOVERS.c.reference,
-            HANDOVERS.c.first_attempt_at,
-        )
+    return (
+        select(HANDOVERS.c.id, HANDOVERS.c.order_id, *columns, HANDOVERS.c.reference, begun)
         .join(ORDERS, ORDERS.c.id == HANDOVERS.c.order_id)
         .where(_due_of(fulfiller, now), ORDERS.c.hold_reason.is_(None), HANDOVERS.c.id > after_id)
         .order_by(HANDOVERS.c.id)
         .limit(limit)
     )
-    if order_ids is not None:
-        query = query.where(HANDOVERS.c.order_id.in_(order_ids))
-    with reading(engine) as connection:
-        return [Due(*row) for row in connection.execute(query)]
 
 
 def _due_of(fulfiller: str, now: datetime) -> ColumnElement[bool]:

@@ -22,6 +22,8 @@ from tasks.desk.errors import DeskError, DeskRefusedError, RetriableDeskError
 LEASES: Table = Lease.__table__  # type: ignore[attr-defined]
 TERM = timedelta(seconds=60)
 RENEW_EVERY_SECONDS = 15.0
+RESTORING = "restoring"
+"""Who holds this lease puts another desk in the place of this one: no other lease is given meanwhile."""
 
 
 class LeaseHeldError(DeskRefusedError):
@@ -50,14 +52,14 @@ class HeldLease:
     def __init__(self, engine: Engine, name: str) -> None:
         self._engine = engine
         self._name = name
-        self._holder = f"{_place()}|{os.getpid()}|{uuid.uuid4()}"
+        self.holder = f"{_place()}|{os.getpid()}|{uuid.uuid4()}"
         self._stop = threading.Event()
         self._lost = False
         self._thread = threading.Thread(target=self._keep, name=f"lease {name}", daemon=True)
 
     def __enter__(self) -> Self:
         """Take the lease and begin to renew it."""
-        acquire(self._engine, self._name, self._holder, now=datetime.now(UTC))
+        acquire(self._engine, self._name, self.holder, now=datetime.now(UTC))
         self._thread.start()
         return self
 
@@ -68,7 +70,7 @@ class HeldLease:
         self._stop.set()
         self._thread.join()
         try:
-            release(self._engine, self._name, self._holder)
+            release(self._engine, self._name, self.holder)
         except DeskError:
             if kind is None:
                 raise
@@ -87,7 +89,7 @@ class HeldLease:
     def _keep(self) -> None:
         while not self._stop.wait(RENEW_EVERY_SECONDS):
             try:
-                self._lost = not renew(self._engine, self._name, self._holder, now=datetime.now(UTC))
+                self._lost = not renew(self._engine, self._name, self.holder, now=datetime.now(UTC))
             except RetriableDeskError:
                 continue  # the term has room for several tries
 
@@ -100,6 +102,8 @@ def acquire(engine: Engine, name: str, holder: str, *, now: datetime) -> None:
     """
     with writing(engine) as connection:
         _clear_if_over(connection, name, now)
+        if name != RESTORING:
+            _refuse_while_restoring(connection, now)
         insert = sqlite_insert if engine.dialect.name == "sqlite" else postgresql_insert
         row = {"name": name, "holder": holder, "acquired_at": now, "expires_at": now + TERM}
         # RETURNING, because psycopg's row count of such an insert is not to be trusted.
@@ -110,6 +114,36 @@ def acquire(engine: Engine, name: str, holder: str, *, now: datetime) -> None:
             since = connection.execute(select(LEASES.c.acquired_at).where(LEASES.c.name == name)).scalar()
         when = f" since {since:%Y-%m-%d %H:%M:%S} UTC" if since else ""
         raise LeaseHeldError(f"another run is at work on it{when}; wait until it has ended", since)
+
+
+def _refuse_while_restoring(connection: Connection, now: datetime) -> None:
+    _clear_if_over(connection, RESTORING, now)
+    since = connection.execute(select(LEASES.c.acquired_at).where(LEASES.c.name == RESTORING)).scalar()
+    if since:
+        raise LeaseHeldError("a backup is being put in the place of this desk; wait until it stands", since)
+
+
+def at_work(engine: Engine, *, now: datetime) -> list[str]:
+    """Return the names of the leases that living runs hold."""
+    living = select(LEASES.c.name, LEASES.c.holder).where(LEASES.c.expires_at > now).order_by(LEASES.c.name)
+    with reading(engine) as connection:
+        return [name for name, holder in connection.execute(living) if not _is_dead(holder)]
+
+
+def refuse_if_at_work(engine: Engine, *, now: datetime, besides: str = "") -> None:
+    """Make sure that no run is at work on a desk.
+
+    Args:
+        engine: the desk.
+        now: aware.
+        besides: our own lease.
+
+    Raises:
+        DeskRefusedError: one is.
+    """
+    others = [name for name in at_work(engine, now=now) if name != besides]
+    if others:
+        raise DeskRefusedError(f"a run is at work on this desk ({others[0]}): wait until it has ended")
 
 
 def _clear_if_over(connection: Connection, name: str, now: datetime) -> None:

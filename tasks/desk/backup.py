@@ -1,0 +1,88 @@
+"""Back up a desk on SQLite into one file, while others work on it."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sqlalchemy import Engine
+
+from tasks.desk.database_file import (
+    Progress,
+    check_whole,
+    copy_pages,
+    path_of,
+    put_in_place,
+    rows_by_table,
+    sqlite_errors,
+    unfinished_file,
+)
+from tasks.desk.errors import DeskRefusedError
+
+
+class Kept(NamedTuple):
+    """What a backup holds, or a restored desk: rows by table, the schema's revision, the size of its file."""
+
+    file: str
+    schema: str
+    size_bytes: int
+    rows: dict[str, int]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the published form (``--json``)."""
+        return self._asdict()
+
+
+def back_up(engine: Engine, target: Path, *, force: bool, on_progress: Progress) -> Kept:
+    """Write the desk of this moment into a file, whole and checked; nobody at work is held up.
+
+    Args:
+        engine: the desk, of any schema.
+        target: the file; it is there only when all of it is written.
+        force: replace a file that is there.
+        on_progress: told how far it is.
+
+    Raises:
+        DeskRefusedError: the desk is on PostgreSQL or is not there, or the file is in the way.
+        DeskSettingsError: the file can't be written, or the desk is damaged.
+    """
+    desk, target = path_of(engine), target.resolve()
+    if not desk.is_file():
+        raise DeskRefusedError(f"there is no desk at {desk}: check DESK_DATABASE_URL")
+    _check_target(desk, target, force=force)
+    with unfinished_file(target.with_name(f".{target.name}.unfinished")) as unfinished:
+        schema, rows = _copy(engine, unfinished, on_progress)
+        size_bytes = unfinished.stat().st_size
+        _check_target(desk, target, force=force)
+        put_in_place(unfinished, target)
+    return Kept(str(target), schema, size_bytes, rows)
+
+
+def _check_target(desk: Path, target: Path, *, force: bool) -> None:
+    if target == desk:
+        raise DeskRefusedError(f"{target} is the desk itself: name another file")
+    if target.is_dir():
+        raise DeskRefusedError(f"{target} is a directory: name a file in it")
+    if target.exists() and not force:
+        raise DeskRefusedError(f"{target} is there already: name another file, or replace it with --force")
+
+
+def _copy(engine: Engine, unfinished: Path, on_progress: Progress) -> tuple[str, dict[str, int]]:
+    """Return the schema and the rows of the copy."""
+    raw = engine.raw_connection()
+    try:
+        with sqlite_errors(), closing(sqlite3.connect(unfinished, isolation_level=None)) as copy:
+            source: Any = raw.driver_connection
+            # What is read in one transaction is the desk of one moment, however much is written meanwhile.
+            source.execute("BEGIN")
+            (schema,) = source.execute("SELECT version_num FROM alembic_version").fetchone()
+            rows = rows_by_table(source)
+            copy_pages(source, copy, on_progress)
+            source.execute("ROLLBACK")
+            copy.execute("PRAGMA journal_mode=DELETE")  # one file, with nothing beside it
+            check_whole(copy, rows, "the copy")
+    finally:
+        raw.invalidate()
+    return schema, rows
