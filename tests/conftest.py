@@ -10,10 +10,11 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy import Engine, make_url
 
 from tasks.desk.engine import make_engine, open_desk
 from tests.commands import Result, RunDesk
+from tests.postgres import address_of, administer
 
 _NUMBERS = count(1)
 
@@ -30,8 +31,8 @@ def postgres_server() -> Iterator[str]:
     server = get_server(directory / "pg", cleanup_mode="delete")
     url = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
     for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-        _administer(url.render_as_string(hide_password=False), f"ALTER SYSTEM SET {setting} = off")
-    _administer(url.render_as_string(hide_password=False), "SELECT pg_reload_conf()")
+        administer(url.render_as_string(hide_password=False), f"ALTER SYSTEM SET {setting} = off")
+    administer(url.render_as_string(hide_password=False), "SELECT pg_reload_conf()")
     yield url.render_as_string(hide_password=False)
     server.cleanup()
     shutil.rmtree(directory, ignore_errors=True)
@@ -40,8 +41,8 @@ def postgres_server() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def postgres_template(postgres_server: str) -> str:
     """The name of a migrated database that tests copy."""
-    _administer(postgres_server, "CREATE DATABASE desk_template")
-    open_desk(_database(postgres_server, "desk_template")).dispose()
+    administer(postgres_server, "CREATE DATABASE desk_template")
+    open_desk(address_of(postgres_server, "desk_template")).dispose()
     return "desk_template"
 
 
@@ -119,17 +120,6 @@ def desk_command(cli_database: Path, capsys: pytest.CaptureFixture[str]) -> RunD
 
 def _postgres_database(server: str, template: str) -> Iterator[str]:
     name = f"desk_{next(_NUMBERS)}"
-    _administer(server, f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield _database(server, name)
-    _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def _database(server: str, name: str) -> str:
-    return make_url(server).set(database=name).render_as_string(hide_password=False)
-
-
-def _administer(server: str, statement: str) -> None:
-    engine = create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(statement))
-    engine.dispose()
+    administer(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield address_of(server, name)
+    administer(server, f"DROP DATABASE {name} WITH (FORCE)")

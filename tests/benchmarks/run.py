@@ -26,7 +26,8 @@ from typing import Any
 
 from sqlalchemy import create_engine, inspect, text
 
-from tests.benchmarks.backfill import PORT, administer, database, postgres, prefect_server, sandbox
+from tests.benchmarks.backfill import PORT, postgres, prefect_server, sandbox
+from tests.postgres import address_of, administer
 
 ROOT = Path(__file__).parents[2]
 BENCH = ROOT / ".bench"
@@ -67,7 +68,7 @@ class Bench:
         if kind == "sqlite":
             return f"sqlite:///{self._place / f'{self._count}.db'}"
         administer(self._server, f"CREATE DATABASE bench_{self._count}")
-        return database(self._server, f"bench_{self._count}")
+        return address_of(self._server, f"bench_{self._count}")
 
     def run(self, subject: str, url: str, *more: str) -> Measured:
         """Run a subject in a process of its own and return what it took."""

@@ -77,6 +77,12 @@ def test_deploy_needs_no_answer_no_git_and_no_docker(system: System, tmp_path: P
         assert system.deployment(name)["work_pool_name"] == "desk"
 
 
+def test_workers_start_a_run_with_this_very_python_and_no_supervisor_before_it(system: System) -> None:
+    template = system.api("GET", "/work_pools/desk")["base_job_template"]
+    assert template["job_configuration"]["command"] == "{{ command }}"
+    assert template["variables"]["properties"]["command"]["default"] == f"{sys.executable} -m prefect.engine"
+
+
 def test_the_demo_shows_the_report() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "deployments.demo"],
