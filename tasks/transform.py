@@ -28,6 +28,8 @@ PRINT_KEYS = (
     "print_width_mm",
     "print_height_mm",
 )
+MAX_ORDER_NUMBER_LENGTH = 200
+"""PostgreSQL can't index texts of a few thousand bytes: one such number would stop its whole batch."""
 
 
 class Prepared:
@@ -201,7 +203,7 @@ def _to_order(row: Fulfillment, items: list[NewItem], settings: ImportSettings) 
         raise ValueError("a row without createdAt is unreadable and never comes here")
     return NewOrder(
         source_id=source_id,
-        order_number=settings.order_prefix + (fulfiller_reference or merchant_reference or source_id[:8]),
+        order_number=_order_number(settings, fulfiller_reference or merchant_reference or source_id[:8]),
         podos_status=_clean(row.status) or "",
         podos_created_at=row.created_at,
         podos_updated_at=row.updated_at,
@@ -230,6 +232,11 @@ def _to_order(row: Fulfillment, items: list[NewItem], settings: ImportSettings) 
         items=items,
         attention=attention_reason(row),
     )
+
+
+def _order_number(settings: ImportSettings, reference: str) -> str:
+    """Return what people call the order; the whole reference is kept beside it, however long it is."""
+    return (settings.order_prefix + reference)[:MAX_ORDER_NUMBER_LENGTH]
 
 
 def _extras(row: Fulfillment) -> dict[str, list[dict[str, str]]] | None:

@@ -14,8 +14,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from models.podos import Fulfillment, Page, Price, RawPage
+from tasks.podos.pieces import BrokenJsonError, rows_of_page, shallow_fields
 
-_NOT_TEXT = "its text is not valid Unicode, or a number is out of range"
+_NOT_TEXT = "its text is not valid Unicode, a number is out of range, or it is nested too deep"
+MAX_ID_LENGTH = 200
+"""PostgreSQL can't index texts of a few thousand bytes: one such row would stop its whole batch."""
 _PAGE = msgspec.json.Decoder(Page)
 _RAW_PAGE = msgspec.json.Decoder(RawPage)
 _ROW = msgspec.json.Decoder(Fulfillment)
@@ -115,8 +118,8 @@ def problem_of(row: Fulfillment) -> str | None:
     """Return why a row of the right shape still can't become an order, None if it can."""
     if not row.id or not row.id.strip():
         return "it has no id"
-    if not row.id.isprintable():
-        return "its id holds characters that no id has"
+    if not _is_id(row.id):
+        return "its id holds characters that no id has, or is too long"
     if not row.status or not row.status.strip():
         return "it has no status"
     if row.created_at is None:
@@ -132,6 +135,10 @@ def problem_of(row: Fulfillment) -> str | None:
         if not _is_amount(item.declared_value):
             return f"declaredValue.amount of item {position} is not a decimal number"
     return None
+
+
+def _is_id(text: str) -> bool:
+    return len(text) <= MAX_ID_LENGTH and text.isprintable() and "\ufffd" not in text
 
 
 def _is_amount(price: Price | None) -> bool:
@@ -156,18 +163,24 @@ def _parse_row_by_row(body: bytes) -> ParsedPage:
 
 
 def _parse_loosely(body: bytes) -> ParsedPage:
-    """Read a page with text that no strict reader takes (lone surrogates, NUL): one row must not block it."""
+    """Read a page with what no strict reader takes (odd text, deep nesting): one row must not block it."""
     try:
-        page = json.loads(body.decode("utf-8", "replace"), strict=False)
-    except (ValueError, RecursionError):
+        rows, token = rows_of_page(body)
+    except BrokenJsonError:
         raise NotAPageError("the answer is no complete JSON", is_json=False) from None
-    if not isinstance(page, dict) or not isinstance(page.get("fulfillments"), list):
-        raise NotAPageError("the answer is no page of fulfillments", is_json=True)
-    token = page.get("nextPageToken")
+    except TypeError as error:
+        raise NotAPageError(str(error), is_json=True) from None
     if token is not None and (not isinstance(token, (int, float)) or not math.isfinite(token)):
         raise NotAPageError("nextPageToken is no number", is_json=True)
-    rows = [parse_row(json.dumps(row).encode()) for row in page["fulfillments"]]
-    return ParsedPage(rows, _page_number(token))
+    return ParsedPage([parse_row(_strictly(raw)) for raw in rows], _page_number(token))
+
+
+def _strictly(raw: bytes) -> bytes:
+    """Return a row with control characters escaped and bytes that are no text replaced, if it can be read."""
+    try:
+        return json.dumps(json.loads(raw.decode("utf-8", "replace"), strict=False)).encode()
+    except (ValueError, RecursionError):
+        return raw
 
 
 def _parse_other_dates(raw: bytes, reason: str) -> Row:
@@ -219,14 +232,13 @@ def _page_number(token: float | None) -> int | None:
 
 
 def _unreadable(raw: bytes, reason: str) -> Unreadable:
-    fields = _fields(raw)
+    fields = _fields(raw) or shallow_fields(raw)
     id_ = fields.get("id")
-    if isinstance(id_, str):
-        id_ = "".join(filter(str.isprintable, id_)).strip()
     return Unreadable(
         payload=raw.decode("utf-8", "replace"),
         reason=reason,
-        id=id_ if isinstance(id_, str) and id_ else None,
+        # An id that is not an order's would be taken for another order, if it were mended here.
+        id=id_ if isinstance(id_, str) and id_.strip() and _is_id(id_) else None,
         created_at=_plausible(_instant(fields.get("createdAt"))),
         updated_at=_plausible(_instant(fields.get("updatedAt"))),
     )

@@ -6,6 +6,7 @@ import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -109,6 +110,16 @@ def test_money_is_exact_in_the_database(desk: Engine) -> None:
         assert Decimal(
             str(connection.execute(text("SELECT declared_value FROM orders")).scalar())
         ) == Decimal("0.10")
+
+
+def test_a_reference_longer_than_an_index_takes_comes_in_with_its_neighbours(desk: Engine) -> None:
+    reference = "".join(sha256(bytes([number])).hexdigest() for number in range(128))
+    run = new_run(desk)
+    load(batch(fulfillment("s-1", merchant_reference=reference), fulfillment("s-2")), run, now=NOW)
+    first, second = export_orders(desk)
+    assert first["merchant_reference"] == reference
+    assert reference.startswith(first["order_number"].removeprefix("A-"))
+    assert (second["source_id"], run.report.counts[Outcome.IMPORTED]) == ("s-2", 2)
 
 
 def test_loading_twice_changes_nothing(desk: Engine) -> None:

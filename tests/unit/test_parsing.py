@@ -125,8 +125,10 @@ def test_an_absent_next_page_is_the_last_page() -> None:
         ({"id": None}, "it has no id"),
         ({"id": ""}, "it has no id"),
         ({"id": "  "}, "it has no id"),
-        ({"id": "a\x00b"}, "its id holds characters that no id has"),
-        ({"id": "a\nb"}, "its id holds characters that no id has"),
+        ({"id": "a\x00b"}, "its id holds characters that no id has, or is too long"),
+        ({"id": "a\nb"}, "its id holds characters that no id has, or is too long"),
+        ({"id": "a\ufffdb"}, "its id holds characters that no id has, or is too long"),
+        ({"id": "a" * 201}, "its id holds characters that no id has, or is too long"),
         ({"status": None}, "it has no status"),
         ({"status": " "}, "it has no status"),
         ({"createdAt": None}, "it has no createdAt"),
@@ -182,7 +184,7 @@ def test_a_row_that_is_no_object_is_unreadable(raw: bytes) -> None:
 
 def test_an_unreadable_row_keeps_what_places_it() -> None:
     row = unreadable(order(id=" id-9 ", items=7, updatedAt="2026-11-23T12:15:00+0100"))
-    assert (row.id, row.key, row.created_at) == ("id-9", "id-9", MOMENT)
+    assert (row.id, row.key, row.created_at) == (" id-9 ", " id-9 ", MOMENT)
     assert row.updated_at == datetime(2026, 11, 23, 11, 15, tzinfo=UTC)
     assert json.loads(row.payload)["items"] == 7
 
@@ -243,9 +245,9 @@ def test_dates_of_another_age_are_no_dates(field: str, text: str) -> None:
     ],
 )
 def test_text_and_numbers_that_no_database_takes_end_where_they_are(raw: bytes) -> None:
-    """Either the row is set aside under its id, or it comes without what can't be stored."""
+    """Either the row is set aside, or it comes without what can't be stored."""
     row = row_between(raw)
-    assert row.id == "id-1"
+    assert row.id == (None if b'"id-1\\' in raw else "id-1"), "a mended id could be another order's"
     assert row.created_at is not None
     if isinstance(row, Fulfillment):
         assert row.merchant_reference in {None, "a\x00b", "�"}, (
@@ -254,7 +256,62 @@ def test_text_and_numbers_that_no_database_takes_end_where_they_are(raw: bytes) 
         assert row.package_weight is None
     else:
         row.payload.encode()
-        assert "\x00" not in row.id
+
+
+DEEP = b"[" * 2000 + b"]" * 2000
+
+
+def test_a_row_nested_thousands_deep_takes_no_other_with_it() -> None:
+    row = unreadable(
+        b'{"id":"id-1","createdAt":"2026-11-23T10:15:00Z","extra":' + DEEP + b',"status":"paid"}'
+    )
+    assert (row.id, row.created_at) == ("id-1", MOMENT)
+    assert "nested too deep" in row.reason
+    assert row.payload.encode().endswith(DEEP + b',"status":"paid"}')
+    assert unreadable(DEEP).id is None
+
+
+def test_a_row_that_lacks_what_is_too_deep_is_no_order() -> None:
+    """Its date is read a second way; that must not leave out what could not be read."""
+    raw = b'{"id":"id-1","status":"paid","createdAt":"2026-11-23T10:15:00+0000","items":' + DEEP + b"}"
+    assert unreadable(raw).id == "id-1"
+
+
+def test_a_huge_number_beside_text_that_is_none_stops_nothing() -> None:
+    row = b'{"id":"a","status":"paid","createdAt":"2026-11-23T10:15:00Z","x":'
+    rows = parse_page(raw_page(GOOD, row + b"9" * 5000 + b"}", row + b'"\x00"}', row + DEEP + b"}")).rows
+    assert [isinstance(row, Fulfillment) for row in rows] == [True, True, True, False]
+
+
+def test_two_ids_that_only_strange_characters_tell_apart_stay_two() -> None:
+    strange = unreadable(order(id="good\u200b"))
+    assert (strange.id, strange.key[:7]) == (None, "sha256:")
+
+
+@pytest.mark.parametrize("token", [b"9" * 5000, b"NaN", b"1e999", b'"2"', b"[2]", DEEP])
+def test_a_next_page_that_is_no_number_is_never_the_end(token: bytes) -> None:
+    with pytest.raises(NotAPageError) as caught:
+        parse_page(raw_page(GOOD, b'{"id":"x","a":"\x00"}', token=token))
+    assert caught.value.is_json
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        raw_page(GOOD, DEEP)[:-1],
+        raw_page(GOOD, DEEP) + b"}",
+        raw_page(GOOD, DEEP, b""),
+        raw_page(GOOD, DEEP, b"{]"),
+        raw_page(GOOD + b" " + LAST, DEEP),
+        raw_page(DEEP).replace(b'"fulfillments"', b"fulfillments"),
+        raw_page(DEEP).replace(b'"fulfillments":', b'"fulfillments"'),
+        raw_page(DEEP, token=b"nul"),
+    ],
+)
+def test_half_an_answer_stays_half_where_a_row_is_too_deep(raw: bytes) -> None:
+    with pytest.raises(NotAPageError) as caught:
+        parse_page(raw)
+    assert not caught.value.is_json
 
 
 def test_an_unknown_huge_number_is_passed_over() -> None:
