@@ -27,6 +27,7 @@ _FILTERS: dict[str, list[str] | None] = {
 }
 _META = b'"meta":' + render({"filters": _FILTERS})
 _PATCH_FIELDS = frozenset({"status", "tracking"})
+_TRACKING_FIELDS = frozenset({"courier", "code", "url"})
 
 
 class ApiError(Exception):
@@ -156,10 +157,11 @@ def parse_changes(raw: bytes) -> Order:
 
 
 def read_object(raw: bytes) -> dict[str, Any] | None:
-    """Read a JSON object; None when it is not one."""
+    """Read a JSON object; None when it is not one, or holds what JSON has not (NaN, half a character)."""
     try:
         value = json.loads(raw)
-    except ValueError:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 
@@ -171,6 +173,9 @@ def _is_status(value: object) -> bool:
 def _check_tracking(tracking: object) -> None:
     if not isinstance(tracking, dict):
         raise BadRequestError("tracking: must be an object or null")
+    unknown = sorted(tracking.keys() - _TRACKING_FIELDS)
+    if unknown:
+        raise BadRequestError(f"tracking.{unknown[0]}: unknown field")
     for field in ("courier", "code"):
         value = tracking.get(field)
         if not isinstance(value, str) or not value.strip():

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -20,6 +21,7 @@ from deployments.sandbox.connections import Connections
 from deployments.sandbox.playing import CutResponse, DripResponse, NoResponse, RawResponse, garbled, hang
 from deployments.sandbox.record import RecordedRequest
 
+_OPENAPI = Path(__file__).with_name("openapi.json")
 _LOG = logging.getLogger(__name__)
 _REFUSALS: dict[str, tuple[int, str, str]] = {
     "429": (429, "too_many_requests", "Too many requests."),
@@ -50,6 +52,7 @@ def create_app(api: Api, connections: Connections) -> Starlette:
     return Starlette(
         routes=[
             Route("/health", _health, methods=["GET"]),
+            Route("/openapi.json", _openapi, methods=["GET"]),
             Route("/v1/fulfillments", shell.list_orders, methods=["GET"]),
             Route("/v1/fulfillments/{order_id}", shell.get_order, methods=["GET"]),
             Route("/v1/fulfillments/{order_id}", shell.patch_order, methods=["PATCH"]),
@@ -155,11 +158,15 @@ async def _health(_request: Request) -> Response:
     return Response(b'{"status":"ok"}', media_type="application/json")
 
 
+async def _openapi(_request: Request) -> Response:
+    return Response(_OPENAPI.read_bytes(), media_type="application/json")
+
+
 async def _http_error(_request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
+    status, headers = (error.status_code, error.headers) if isinstance(error, HTTPException) else (500, None)
     code = {404: "not_found", 405: "method_not_allowed"}.get(status, "error")
     answer = error_answer(status, code, "There is no such call.")
-    return Response(answer.body, answer.status, media_type=answer.content_type)
+    return Response(answer.body, answer.status, headers, media_type=answer.content_type)
 
 
 async def _crash(_request: Request, error: Exception) -> Response:

@@ -114,6 +114,8 @@ def test_patch_without_changes_changes_nothing(sandbox: Sandbox, client: httpx.C
         {"tracking": {"courier": "  ", "code": "1"}},
         {"tracking": {"courier": "Example Mail", "code": 12345}},
         {"tracking": TRACKING | {"url": 5}},
+        {"tracking": TRACKING | {"weight": 5}},
+        {"tracking": TRACKING | {"url": None}},
         {"trackingNumber": "0012345"},
     ],
 )
@@ -128,8 +130,17 @@ def test_patch_with_a_mistake_is_400_and_changes_nothing(
     assert sandbox.store.patches == []
 
 
-def test_patch_that_is_not_json_is_400(sandbox: Sandbox, client: httpx.Client) -> None:
-    assert client.patch(id_of(sandbox, "paid"), content=b"status=complete").status_code == 400
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"status=complete",
+        b'{"status":"paid","tracking":NaN}',
+        b'{"tracking":{"courier":"A","code":"\\ud800"}}',
+        b'{"tracking":' + b"[" * 5000 + b"]" * 5000 + b"}",
+    ],
+)
+def test_patch_that_is_not_json_is_400(sandbox: Sandbox, client: httpx.Client, body: bytes) -> None:
+    assert client.patch(id_of(sandbox, "paid"), content=body).status_code == 400
 
 
 def test_refunded_order_takes_tracking_but_not_complete(sandbox: Sandbox, client: httpx.Client) -> None:
@@ -178,6 +189,7 @@ def test_other_addresses_and_methods_are_refused_as_json(client: httpx.Client) -
     assert client.get("/v2/orders").json()["code"] == "not_found"
     answer = client.delete(LIST)
     assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+    assert "GET" in answer.headers["Allow"]
 
 
 def test_requests_are_kept_without_the_token(sandbox: Sandbox, client: httpx.Client) -> None:

@@ -94,3 +94,36 @@ def test_broken_orders_do_not_keep_to_the_schema(broken: int) -> None:
         row for row in page["fulfillments"] if "id" not in row or not validator("Fulfillment").is_valid(row)
     ]
     assert len(bad) == broken
+
+
+def shape_of(document: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return a shape of the sandbox's OpenAPI document as the published schema writes it."""
+    shapes = document["components"]["schemas"]
+    shape = dict(shapes[name])
+    if name == "Fulfillment":
+        fields, needed = shape["allOf"]
+        shape = shapes[fields["$ref"].rpartition("/")[2]] | needed
+    text = json.dumps(shape).replace("#/components/schemas/", "#/definitions/")
+    return json.loads(text.replace("FulfillmentFields", "Fulfillment"))  # type: ignore[no-any-return]
+
+
+def test_the_openapi_document_is_the_published_schema_but_for_the_quirks() -> None:
+    with Sandbox(SandboxSettings(orders=1)) as sandbox:
+        document = httpx.get(f"{sandbox.url}/openapi.json").json()
+    own = {"FulfillmentFields", "Change", "NewTracking"}
+    names = document["components"]["schemas"].keys() - own
+    assert {"Fulfillment", "FulfillmentsResponse", "ApiError", "Tracking"} <= names
+    differing = set()
+    for name in names:
+        ours, published = shape_of(document, name), SCHEMA["definitions"][name]
+        if name in {"ApplicationPlacementEnum", "ApplicationTechnologyEnum"}:
+            assert ours == {"type": "string"}
+            continue
+        for field, kind in ours.get("properties", {}).items():
+            if kind != published["properties"][field]:
+                assert kind == {"type": ["string", "null"]}
+                assert published["properties"][field] == {"type": "string"}
+                differing.add(field)
+        assert ours | {"properties": None} == published | {"properties": None}
+        assert ours.get("properties", {}).keys() == published.get("properties", {}).keys()
+    assert differing == {path.rpartition(".")[2] for path in quirks.NULL_FIELDS}
