@@ -19,6 +19,14 @@ from tests.postgres import address_of, administer
 _NUMBERS = count(1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let ``make fuzz`` say how long to look, and from where."""
+    parser.addoption(
+        "--fuzz-minutes", type=float, default=0.0, help="look this long in all (0: a few examples)"
+    )
+    parser.addoption("--fuzz-seed", type=int, help="begin with the seed that a run printed")
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The URL of a PostgreSQL server that lives as long as the test run and keeps nothing safe."""
