@@ -26,6 +26,7 @@ from deployments.commands import (
     shipping,
     sync,
     system,
+    watching,
 )
 from deployments.exit_codes import ExitCode, exit_code_of, message_of
 from deployments.output import say
@@ -47,6 +48,7 @@ TOPICS = (
     sync,
     reconciling,
     history,
+    watching,
     privacy,
 )
 

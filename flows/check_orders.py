@@ -12,10 +12,12 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
 from flows.import_orders import FAILURES, check, failed
+from models.watching import Work
 from tasks.desk.leases import LeaseHeldError
 from tasks.desk.runs import CoveredError
 from tasks.integrations import integration_names, load_integration
 from tasks.late_runs import drop_late_runs, due_at
+from tasks.watching import SKIPPED, watched
 
 
 def _run_name() -> str:
@@ -32,7 +34,7 @@ async def check_for_new_orders(integration: str = "") -> State[None]:
     """
     await drop_late_runs()
     if integration:
-        return await _check_one(integration)
+        return await watched(Work.CHECK, integration, _check_one(integration))
     names = await integration_names()
     if not names:
         return Completed(message="no integration is connected yet: desk connect NAME --project P")
@@ -43,9 +45,9 @@ async def _check_one(name: str) -> State[None]:
     try:
         report = await check(name, await load_integration(name), due=due_at())
     except CoveredError as error:
-        return Completed(name="Skipped", message=str(error))
+        return Completed(name=SKIPPED, message=str(error))
     except LeaseHeldError as error:
-        return Completed(name="Skipped", message=failed(error).message)
+        return Completed(name=SKIPPED, message=failed(error).message)
     except FAILURES as error:
         return failed(error)
     return Completed(message=report.one_line())

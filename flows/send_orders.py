@@ -19,6 +19,7 @@ from models.desk import OutboxState, RunState
 from models.fulfillers import Fulfiller
 from models.handovers import SendReport, SendSettings
 from models.settings import Environment
+from models.watching import Work
 from tasks.apply_rules import look_at_what_happened
 from tasks.coming_back import fetch_shipments
 from tasks.desk.engine import opened_desk, writing
@@ -34,6 +35,7 @@ from tasks.late_runs import drop_late_runs
 from tasks.preparing import preparation_for
 from tasks.report import reason_of
 from tasks.send_report import publish_send_report
+from tasks.watching import SKIPPED, watched
 
 logger = logging.getLogger(__name__)
 FAILURES = (FulfillerError, DeskError)
@@ -65,11 +67,11 @@ async def send_orders(fulfiller: str = "") -> State[None]:
     """
     await drop_late_runs()
     if fulfiller:
-        return await _send_one(fulfiller)
+        return await watched(Work.SEND, fulfiller, _send_one(fulfiller))
     names = await fulfiller_names()
     if not names:
         return Completed(message="no fulfiller is set up yet: desk fulfillers add")
-    states = {name: await _send_one(name) for name in names}
+    states = {name: await watched(Work.SEND, name, _send_one(name)) for name in names}
     words = "; ".join(f"{name}: {state.message}" for name, state in states.items())
     if all(state.is_completed() for state in states.values()):
         return Completed(message=words)
@@ -83,7 +85,7 @@ async def _send_one(name: str) -> State[None]:
         if watcher := watching_send.get():
             watcher.error = error
         if isinstance(error, LeaseHeldError):
-            return Completed(name="Skipped", message=str(error))
+            return Completed(name=SKIPPED, message=str(error))
         return Failed(message=str(error))
     return Completed(message=report.one_line())
 

@@ -19,6 +19,7 @@ from flows.import_orders import FAILURES
 from models.desk import OutboxState, RunState
 from models.settings import Environment, Integration
 from models.shipments import SyncReport, SyncSettings
+from models.watching import Work
 from tasks.apply_rules import look_at_what_happened
 from tasks.desk.engine import opened_desk, writing
 from tasks.desk.errors import DeskError
@@ -33,6 +34,7 @@ from tasks.report import reason_of
 from tasks.sync_report import publish_sync_report
 from tasks.sync_run import SyncRun
 from tasks.tracking import LONGEST_WAIT_SECONDS, put_off, send_tracking
+from tasks.watching import SKIPPED, watched
 
 logger = logging.getLogger(__name__)
 
@@ -62,11 +64,11 @@ async def sync_tracking(integration: str = "") -> State[None]:
     """
     await drop_late_runs()
     if integration:
-        return await _sync_one(integration)
+        return await watched(Work.SYNC, integration, _sync_one(integration))
     names = await integration_names()
     if not names:
         return Completed(message="no integration is connected yet: desk connect NAME --project P")
-    states = {name: await _sync_one(name) for name in names}
+    states = {name: await watched(Work.SYNC, name, _sync_one(name)) for name in names}
     words = "; ".join(f"{name}: {state.message}" for name, state in states.items())
     if all(state.is_completed() for state in states.values()):
         return Completed(message=words)
@@ -80,7 +82,7 @@ async def _sync_one(name: str) -> State[None]:
         if watcher := watching_sync.get():
             watcher.error = error
         if isinstance(error, LeaseHeldError):
-            return Completed(name="Skipped", message=str(error))
+            return Completed(name=SKIPPED, message=str(error))
         return Failed(message=str(error))
     return Completed(message=report.one_line())
 

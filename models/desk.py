@@ -15,15 +15,18 @@ from sqlalchemy import (
     MetaData,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlmodel import Field, SQLModel
 
 from models.outbox import Handover, OutboxState, RequestPace, Shipment
 from models.rule_tables import FulfillerMap, Rule, RuleEventRow
 from models.types import BigId, JsonValue, Money, UtcDateTime
+from models.watching import WatchRow
 
 FIRST_FOLDERS = ("New", "Prepared", "Closed", "Canceled")
 NEEDS_ATTENTION = "Needs Attention"
+HELD = "hold_reason IS NOT NULL"
 
 metadata: MetaData = SQLModel.metadata
 
@@ -48,6 +51,7 @@ __all__ = [
     "RunState",
     "ScanMark",
     "Shipment",
+    "WatchRow",
     "WindowState",
     "metadata",
 ]
@@ -84,6 +88,7 @@ class Order(SQLModel, table=True):
         UniqueConstraint("project", "source_id"),
         Index("ix_orders_folder_id_id", "folder_id", "id"),
         Index("ix_orders_order_number", "order_number"),
+        Index("ix_orders_held", "id", sqlite_where=text(HELD), postgresql_where=text(HELD)),
     )
 
     id: int | None = Field(default=None, sa_column=Column(BigId, primary_key=True))

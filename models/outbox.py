@@ -15,6 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
     func,
+    text,
 )
 from sqlmodel import Field, SQLModel
 
@@ -32,6 +33,8 @@ class OutboxState(StrEnum):
     VOIDED = "voided"
 
 
+UNSENT = "state IN ('waiting', 'failed')"
+"""What an index of its own counts; a query must say it in these words to use it."""
 _OUTBOX_STATES = ", ".join(f"'{state.value}'" for state in OutboxState)
 
 
@@ -88,6 +91,7 @@ class Handover(SQLModel, table=True):
         CheckConstraint("trim(fulfiller) <> ''", name="fulfiller_given"),
         CheckConstraint(f"state IN ({_OUTBOX_STATES})", name="state_known"),
         Index("ix_handovers_fulfiller_state_next_attempt_at", "fulfiller", "state", "next_attempt_at"),
+        Index("ix_handovers_unsent", "state", sqlite_where=text(UNSENT), postgresql_where=text(UNSENT)),
     )
 
     id: int | None = Field(default=None, sa_column=Column(BigId, primary_key=True))

@@ -5,7 +5,7 @@ Titles and rules are those of the integration's page that users know; docs/setti
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from importlib.resources import files
 from typing import Annotated, ClassVar, Literal
@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.filters import CountryMode, ImportSettings
 from models.shipments import MAX_COURIER_LENGTH, SyncSettings
+from models.watching import Thresholds
 from models.web_address import PODOS_BASE_URL, checked_base_url
 
 APP_NAME = "podos-order-desk"
@@ -51,6 +52,18 @@ class Environment(BaseSettings):
     fulfiller_secret: SecretStr | None = None
     prefect_api_url: str = ""
     desk_drop_folder: str = ""
+    desk_late_after_minutes: float | None = Field(default=None, gt=0)
+    desk_attention_over: int = Field(default=20, ge=0)
+    desk_failed_over: int = Field(default=0, ge=0)
+
+    def thresholds(self) -> Thresholds:
+        """Return from when on something is not well."""
+        minutes = self.desk_late_after_minutes
+        return Thresholds(
+            late_after=timedelta(minutes=minutes) if minutes else None,
+            attention_over=self.desk_attention_over,
+            failed_over=self.desk_failed_over,
+        )
 
     def database_url(self) -> str:
         """Return the desk's SQLAlchemy URL: DESK_DATABASE_URL, else a file in the user's data directory."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import PrefectClient, get_client
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from pydantic import ValidationError
 from sqlalchemy import Engine
@@ -36,17 +36,22 @@ class UnknownFulfillerError(FulfillerError):
 
 async def fulfiller_kinds() -> dict[str, str]:
     """Return the kind of every fulfiller by its name, sorted by name."""
-    found: dict[str, str] = {}
     async with get_client() as client:
-        for kind, block in KINDS.items():
-            slug = block.get_block_type_slug()
-            try:
-                documents = await client.read_block_documents_by_type(slug, include_secrets=False)
-            except PrefectHTTPStatusError as error:
-                if error.response.status_code != 404:  # 404: no block of this type was ever saved
-                    raise
-                continue
-            found |= {document.name: kind for document in documents if document.name}
+        return await kinds_at(client)
+
+
+async def kinds_at(client: PrefectClient) -> dict[str, str]:
+    """Return the kind of every fulfiller of a Prefect server by its name, sorted by name."""
+    found: dict[str, str] = {}
+    for kind, block in KINDS.items():
+        slug = block.get_block_type_slug()
+        try:
+            documents = await client.read_block_documents_by_type(slug, include_secrets=False)
+        except PrefectHTTPStatusError as error:
+            if error.response.status_code != 404:  # 404: no block of this type was ever saved
+                raise
+            continue
+        found |= {document.name: kind for document in documents if document.name}
     return dict(sorted(found.items()))
 
 

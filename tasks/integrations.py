@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from prefect.blocks.core import Block
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import PrefectClient, get_client
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from pydantic import ValidationError
 
@@ -28,12 +28,17 @@ class UnknownOrdersError(IntegrationError):
 async def integration_names() -> list[str]:
     """Return the names of all connected integrations, sorted."""
     async with get_client() as client:
-        try:
-            documents = await client.read_block_documents_by_type(_slug(), include_secrets=False)
-        except PrefectHTTPStatusError as error:
-            if error.response.status_code != 404:  # 404: no block of this type was ever saved
-                raise
-            return []
+        return await names_at(client)
+
+
+async def names_at(client: PrefectClient) -> list[str]:
+    """Return the names of all integrations of a Prefect server, sorted."""
+    try:
+        documents = await client.read_block_documents_by_type(_slug(), include_secrets=False)
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code != 404:  # 404: no block of this type was ever saved
+            raise
+        return []
     return sorted(document.name for document in documents if document.name)
 
 

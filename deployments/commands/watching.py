@@ -1,0 +1,87 @@
+"""`desk status`: is all well, for people and for monitors."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deployments.desk_access import open_the_desk
+from deployments.environment import prepare_prefect
+from deployments.exit_codes import ExitCode
+from deployments.output import AsJson, print_json, show, table, when
+
+if TYPE_CHECKING:
+    from tasks.status import Status
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("status", epilog="Example: desk status --late-after 60")(status)
+
+
+def status(
+    *,
+    late_after: Annotated[
+        float | None,
+        typer.Option(
+            "--late-after",
+            min=0.0,
+            metavar="MINUTES",
+            help="Work that was last complete longer ago is late. Default: three intervals of its schedule.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Tell whether all is well: last success, lag behind podOS, what waits and what failed.
+
+    podOS is not asked, so it can be run every minute. Exit code 1: something is late, failed, or over its
+    threshold; it says what. Connected names and next runs come from the Prefect server of PREFECT_API_URL.
+    """
+    prepare_prefect(quiet=True)
+    from models.settings import Environment
+    from tasks.plans import read_plans
+    from tasks.status import read_status
+
+    thresholds = Environment().thresholds()
+    if late_after:
+        thresholds = thresholds._replace(late_after=timedelta(minutes=late_after))
+    plans = asyncio.run(read_plans())
+    with open_the_desk() as engine:
+        found = read_status(engine, plans, thresholds, now=datetime.now(UTC))
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        _print(found)
+    return ExitCode.DONE if found.is_well else ExitCode.FAILED
+
+
+def _print(found: Status) -> None:
+    from tasks.judging import spell
+
+    unknown = None if found.plans_known else "unknown"
+    table(
+        ["Work", "Of", "Last success (UTC)", "Behind podOS", "Next run (UTC)"],
+        [
+            (
+                one.work.value,
+                one.name,
+                when(one.last_success_at) or "never",
+                None if one.behind_seconds is None else spell(timedelta(seconds=one.behind_seconds)),
+                when(one.next_run_at) or unknown or "none is planned",
+            )
+            for one in found.work
+        ],
+    )
+    counts = vars(found.backlog)
+    table(
+        ["Waits or failed", "Count"],
+        [(name.replace("_", " ").capitalize(), count) for name, count in counts.items()],
+    )
+    for trouble in found.troubles:
+        since = f" (since {when(trouble.since)} UTC)" if trouble.since else ""
+        show(f"not well: {trouble.text}{since}")
+    if found.is_well:
+        show("all is well")

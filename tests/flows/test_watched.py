@@ -1,0 +1,112 @@
+"""What a check or sync came to is noted: since when it fails, and when it is well again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from deployments.sandbox.server import Sandbox, SandboxSettings
+from models.watching import Plans, Watch
+from tasks.desk.leases import HeldLease, LeaseHeldError
+from tasks.desk.watching import look_at_desk
+from tasks.plans import read_plans
+from tasks.podos.errors import TokenRefusedError
+from tests.connected import Connected
+
+CHECK, SYNC = "check:default", "sync:default"
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """A sandbox podOS without orders."""
+    with Sandbox(SandboxSettings(orders=0)) as sandbox:
+        yield sandbox
+
+
+def watch_of(engine: Engine, cause: str) -> Watch:
+    return look_at_desk(engine, now=datetime.now(UTC)).watches[cause]
+
+
+def fail(connected: Connected) -> None:
+    with pytest.raises(TokenRefusedError):
+        connected.check()
+
+
+def test_a_failing_check_is_one_trouble_until_it_is_well_again(connected: Connected, engine: Engine) -> None:
+    connected.check()
+    first = watch_of(engine, CHECK)
+    assert first.well_at
+    assert first.trouble_at is None
+    right, connected.sandbox.token = connected.sandbox.token, "wrong"
+    connected.set()
+    fail(connected)
+    failed = watch_of(engine, CHECK)
+    assert failed.trouble_at
+    assert (failed.well_at, failed.told_at) == (first.well_at, None)
+    assert failed.reason
+    assert "podOS refused the token" in failed.reason
+    fail(connected)
+    assert watch_of(engine, CHECK) == failed
+    connected.sandbox.token = right
+    connected.set()
+    connected.check()
+    again = watch_of(engine, CHECK)
+    assert (again.trouble_at, again.reason) == (None, None)
+    assert again.well_at
+    assert again.well_at > first.well_at
+
+
+def test_a_failure_before_the_run_began_counts_too(cli_database: Path, engine: Engine) -> None:
+    from flows.check_orders import check_for_new_orders
+
+    state = asyncio.run(check_for_new_orders("nobody", return_state=True))
+    assert state.is_failed()
+    reason = watch_of(engine, "check:nobody").reason
+    assert reason
+    assert "there is no integration 'nobody'" in reason
+
+
+def test_a_skipped_check_is_neither_good_nor_bad_news(connected: Connected, engine: Engine) -> None:
+    with HeldLease(engine, CHECK), pytest.raises(LeaseHeldError):
+        connected.check()
+    assert watch_of(engine, CHECK) == Watch(CHECK, None, None, None, None)
+
+
+def test_a_sync_with_nothing_to_send_is_well(connected: Connected, engine: Engine) -> None:
+    connected.sync()
+    assert watch_of(engine, SYNC).well_at
+
+
+def test_a_desk_that_can_not_be_noted_in_does_not_change_what_the_run_says(
+    connected: Connected, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tasks import watching
+    from tasks.desk.errors import RetriableDeskError
+
+    def locked(*_: object, **__: object) -> None:
+        raise RetriableDeskError("the desk's database is locked")
+
+    monkeypatch.setattr(watching, "note_what_is", locked)
+    assert connected.check().fetched == 0
+
+
+def test_the_plans_name_who_is_connected(connected: Connected, monkeypatch: pytest.MonkeyPatch) -> None:
+    from prefect.settings import PREFECT_API_URL
+
+    monkeypatch.setenv("PREFECT_API_URL", str(PREFECT_API_URL.value()))
+    plans = asyncio.run(read_plans())
+    assert isinstance(plans, Plans)
+    assert "default" in plans.integrations
+    assert plans.work == {}  # nothing is deployed here
+
+
+def test_a_server_that_does_not_answer_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    assert asyncio.run(read_plans()) is None
+    monkeypatch.delenv("PREFECT_API_URL")
+    assert asyncio.run(read_plans()) is None
