@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 from alembic import command
-from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, select, text
 from sqlalchemy.exc import StatementError
@@ -24,14 +23,9 @@ from tasks.desk import engine as engine_module
 from tasks.desk.engine import make_engine, open_desk, reading, upgrade, writing
 from tasks.desk.errors import DeskError, DeskSettingsError, RetriableDeskError
 from tests.builders import insert_order
+from tests.old_desks import alembic_config
 
 OPEN_IT = "import sys; from tasks.desk.engine import open_desk; open_desk(sys.argv[1]).dispose()"
-
-
-def alembic_config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
-    return config
 
 
 def tables(engine: Engine) -> set[str]:

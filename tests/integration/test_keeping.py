@@ -33,8 +33,8 @@ from tasks.desk.restoring import finish, restore
 from tests import example_desk
 from tests.builders import fill_folder, insert_lease, insert_order, insert_run
 from tests.commands import RunDesk, refused
-from tests.integration.test_engine import alembic_config
 from tests.integration.test_send_orderdesk import way_to
+from tests.old_desks import alembic_config
 from tests.order_desk import FakeOrderDesk
 from tests.sending import queue, send, states
 
