@@ -6,12 +6,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import httpx
+import msgspec
 
 from models.handovers import Outgoing
 from models.outbox import OutboxState
 from tasks.outbox_rules import Verdict
 
 CONFLICT = 409
+MAX_REFERENCE_LENGTH = 200
+UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What reading an answer as JSON raises, whatever stands in it."""
 _TOO_FAST = 429
 _REFUSED = frozenset({401, 403})
 _UNCLEAR = frozenset({408, 425, _TOO_FAST})
@@ -75,6 +79,17 @@ def unclear(reason: str, retry_after_seconds: float | None = None) -> Answer:
 def final(reason: str) -> Answer:
     """Return that the same again would not help."""
     return Answer(Verdict(OutboxState.FAILED, reason))
+
+
+def reference_of(said: object) -> str | None:
+    """Return what a fulfiller calls an order, as it can be kept and shown; None if it can't."""
+    text = text_of(said)
+    return text[:MAX_REFERENCE_LENGTH].strip() if text.isprintable() and text else None
+
+
+def text_of(said: object) -> str:
+    """Return a text or number as text without white space around it; whatever else says nothing."""
+    return str(said).strip() if isinstance(said, (str, int)) and not isinstance(said, bool) else ""
 
 
 def answer_of_status(status: int, retry_after_seconds: float | None) -> Answer:

@@ -5,22 +5,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import httpx
 import msgspec
 
 from models.handovers import Outgoing
 from tasks.fulfillers.interface import (
+    UNDECODABLE,
     Answer,
     FulfillerError,
     already_there,
     answer_of_status,
     final,
     no_answer,
+    reference_of,
     taken,
+    text_of,
     unclear,
 )
+from tasks.podos.errors import one_line
 from tasks.podos.retry import retry_after_seconds
 
 BUCKET = 20.0
@@ -118,10 +122,10 @@ class OrderDesk:
         order = {**order_of(one), "folder_id": await self._folder()}
         status, said = await self._ask("POST", "orders", order)
         if status < 300 and said.get("status") == "success" and isinstance(said.get("order"), dict):
-            return taken(str(said["order"].get("id") or "") or None)
+            return taken(reference_of(said["order"].get("id")))
         if found := await self._find(one.due.source_id):
             return already_there(found)
-        words = str(said.get("message") or "").strip()[:200]
+        words = one_line(text_of(said.get("message")))[:200]
         return final(f"Order Desk did not accept the order (HTTP {status}): {words or 'it does not say why'}")
 
     async def _find(self, source_id: str) -> str | None:
@@ -129,19 +133,22 @@ class OrderDesk:
         status, said = await self._ask("GET", f"orders?{query}")
         if status >= 300 or said.get("status") != "success":
             raise _NoClearAnswerError(unclear(f"Order Desk could not be searched (HTTP {status})"))
-        for order in said.get("orders") or []:
-            if str(order.get("source_id")) == source_id:
-                return str(order["id"])
-        return None
+        found = [order for order in _rows(said.get("orders")) if str(order.get("source_id")) == source_id]
+        if not found:
+            return None
+        if (reference := reference_of(found[0].get("id"))) is None:
+            raise _NoClearAnswerError(unclear("Order Desk has the order but does not say as what"))
+        return reference
 
     async def _folder(self) -> str:
         async with self._lock:
             if self._folder_id is None:
                 _, said = await self._ask("GET", "store")
-                store = said.get("store") or {}
-                folders = dict(store.get("folders") or {})
+                store = said.get("store")
+                folders = store.get("folders") if isinstance(store, dict) else None
+                names = folders if isinstance(folders, dict) else {}  # PHP writes an empty one as a list
                 wanted = self._folder_name.casefold()
-                found = [id_ for id_, name in folders.items() if str(name).strip().casefold() == wanted]
+                found = [id_ for id_, name in names.items() if str(name).strip().casefold() == wanted]
                 if not found:
                     raise FulfillerError(
                         f"the Order Desk store has no folder {self._folder_name!r}: make it there"
@@ -156,12 +163,12 @@ class OrderDesk:
             FulfillerError: the store gave no clear answer.
         """
         try:
-            status, said = await self._ask("GET", f"orders/{reference}/shipments")
+            status, said = await self._ask("GET", f"orders/{quote(reference, safe='')}/shipments")
         except _NoClearAnswerError as error:
             raise FulfillerError(str(error)) from None
         if status >= 300 or said.get("status") != "success":
             raise FulfillerError(f"Order Desk does not give the shipments of an order (HTTP {status})")
-        return [one for row in said.get("shipments") or [] if (one := _coming_back(row))]
+        return [one for row in _rows(said.get("shipments")) if (one := _coming_back(row))]
 
     async def _ask(self, method: str, path: str, body: object = None) -> tuple[int, dict[str, Any]]:
         await self._bucket.take()
@@ -178,18 +185,23 @@ class OrderDesk:
             raise _NoClearAnswerError(answer_of_status(status, retry_after_seconds(asked)))
         try:
             said = msgspec.json.decode(response.content, type=dict[str, Any])
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNDECODABLE:
             raise _NoClearAnswerError(unclear(f"Order Desk's answer can't be read (HTTP {status})")) from None
         return status, said
 
 
+def _rows(value: object) -> list[dict[str, Any]]:
+    """Return the objects of a list; what else stands there says nothing."""
+    return [row for row in value if isinstance(row, dict)] if isinstance(value, list) else []
+
+
 def _coming_back(row: Mapping[str, Any]) -> ComingBack | None:
-    code = str(row.get("tracking_number") or "").strip()
+    code = text_of(row.get("tracking_number"))
     if code.casefold() in _NO_TRACKING:
         return None
-    courier = str(row.get("carrier_code") or row.get("shipment_method") or "").strip()
-    url = str(row.get("tracking_url") or "").strip()
-    return ComingBack(courier or "Other", code, url or None)
+    courier = text_of(row.get("carrier_code")) or text_of(row.get("shipment_method"))
+    url = text_of(row.get("tracking_url"))
+    return ComingBack(courier or "Other", code, url if url and url.isprintable() else None)
 
 
 def order_of(one: Outgoing) -> dict[str, Any]:

@@ -11,10 +11,18 @@ import httpx
 import msgspec
 
 from models.handovers import FORM_VERSION, Outgoing
-from tasks.fulfillers.interface import CONFLICT, Answer, already_there, answer_of_status, no_answer, taken
+from tasks.fulfillers.interface import (
+    CONFLICT,
+    UNDECODABLE,
+    Answer,
+    already_there,
+    answer_of_status,
+    no_answer,
+    reference_of,
+    taken,
+)
 from tasks.podos.retry import retry_after_seconds
 
-MAX_REFERENCE_LENGTH = 200
 _MAX_ANSWER_BYTES = 65_536
 
 
@@ -115,7 +123,6 @@ def _reference(content: bytes) -> str | None:
         return None
     try:
         said = _RECEIPT.decode(content).reference
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNDECODABLE:
         return None
-    text = "" if said is None else str(said).strip()
-    return text[:MAX_REFERENCE_LENGTH] if text and text.isprintable() else None
+    return reference_of(said)

@@ -16,7 +16,13 @@ import stamina
 
 from tasks.podos import retry
 from tasks.podos.clock import PodosClock, moment_of
-from tasks.podos.errors import FatalPodosError, RetriablePodosError, TokenRefusedError, WrongAnswerError
+from tasks.podos.errors import (
+    FatalPodosError,
+    RetriablePodosError,
+    TokenRefusedError,
+    WrongAnswerError,
+    one_line,
+)
 from tasks.podos.parsing import NotAPageError, ParsedPage, Row, parse_page
 
 stamina.instrumentation.set_on_retry_hooks([retry.log_retry])
@@ -250,8 +256,8 @@ def _web_address(access: PodosAccess) -> httpx.URL:
 def _words(response: httpx.Response, hidden: Iterable[str]) -> str:
     """Return podOS's message for a request it did not accept: one line, shortened, without what was sent."""
     try:
-        message = " ".join(str(response.json().get("message", "")).split())
-    except (ValueError, AttributeError):
+        message = one_line(str(response.json().get("message", "")))
+    except (ValueError, AttributeError, RecursionError):
         return ""
     for text in sorted(hidden, key=len, reverse=True):
         message = re.sub(re.escape(text), "...", message, flags=re.IGNORECASE)

@@ -75,3 +75,8 @@ class WrongAnswerError(FatalPodosError):
 
 class RefusedChangeError(FatalPodosError):
     """podOS does not take the change of this one order; ``words`` are its own, without what was sent."""
+
+
+def one_line(said: str) -> str:
+    """Return somebody else's words on one line, without what no database takes: NUL, half a character."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in said).split())

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from models.podos import HeldTracking
+from models.podos import HeldTracking, RawPage
+from tasks.podos.pieces import BrokenJsonError, rows_of_page, shallow_fields
+
+
+class _Shown(msgspec.Struct):
+    """The fields that say something of tracking, of any shape; the others are passed over."""
+
+    id: Any = None
+    status: Any = None
+    tracking: Any = None
+
+
+_PAGE = msgspec.json.Decoder(RawPage)
+_ROW = msgspec.json.Decoder(_Shown)
+_UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_HALF = "podOS sent half an answer, or a web page answered; check the podOS Address"
 
 
 class BrokenAnswerError(ValueError):
@@ -19,12 +36,10 @@ def parse_held_page(body: bytes) -> tuple[list[HeldTracking], int | None]:
     Raises:
         BrokenAnswerError: it is no page.
     """
-    page = _object(body)
-    rows, token = page.get("fulfillments"), page.get("nextPageToken")
-    if not isinstance(rows, list):
-        raise BrokenAnswerError("podOS sent no page of orders; check the podOS Address")
-    found = [_held(row) for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str)]
-    return found, int(token) if isinstance(token, (int, float)) and token else None
+    rows, token = _rows(body)
+    found = [held for raw in rows if (held := _held(_fields(raw)))]
+    is_number = isinstance(token, (int, float)) and math.isfinite(token)
+    return found, int(token) if is_number and token else None
 
 
 def parse_held(body: bytes) -> HeldTracking:
@@ -33,23 +48,40 @@ def parse_held(body: bytes) -> HeldTracking:
     Raises:
         BrokenAnswerError: it is none.
     """
-    row = _object(body)
-    if not isinstance(row.get("id"), str):
+    fields = _fields(body)
+    if not fields:
+        raise BrokenAnswerError(_HALF)
+    held = _held(fields)
+    if held is None:
         raise BrokenAnswerError("podOS sent no order; check the podOS Address")
-    return _held(row)
+    return held
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def _rows(body: bytes) -> tuple[list[bytes], Any]:
     try:
-        value = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise BrokenAnswerError("podOS sent half an answer, or a web page answered; check the podOS Address")
-    return value
+        page = _PAGE.decode(body)
+    except _UNDECODABLE:
+        try:
+            return rows_of_page(body)
+        except BrokenJsonError:
+            raise BrokenAnswerError(_HALF) from None
+        except TypeError:
+            raise BrokenAnswerError("podOS sent no page of orders; check the podOS Address") from None
+    return [bytes(raw) for raw in page.fulfillments], page.next_page_token
 
 
-def _held(row: dict[str, Any]) -> HeldTracking:
+def _fields(raw: bytes) -> dict[str, Any]:
+    """Return what a row shows; what can't be read of it shows nothing, and hides no more."""
+    try:
+        shown = _ROW.decode(raw)
+    except _UNDECODABLE:
+        return shallow_fields(raw)
+    return {"id": shown.id, "status": shown.status, "tracking": shown.tracking}
+
+
+def _held(row: Mapping[str, Any]) -> HeldTracking | None:
+    if not isinstance(row.get("id"), str):
+        return None
     tracking = row.get("tracking")
     parts = tracking if isinstance(tracking, dict) else {}
     status = row.get("status")

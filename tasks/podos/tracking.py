@@ -69,7 +69,7 @@ async def patch_fulfillment(
         if error.status in REFUSED_CHANGE:
             raise _refused("podOS did not accept the tracking", error) from None
         raise
-    return _held_of(client, response, f"PATCH {path}")
+    return _held_of(client, response, f"PATCH {path}", source_id)
 
 
 def _refused(message: str, error: FatalPodosError) -> RefusedChangeError:
@@ -80,30 +80,33 @@ def _refused(message: str, error: FatalPodosError) -> RefusedChangeError:
 async def _find_held_once(client: PodosClient, ids: tuple[str, ...]) -> list[HeldTracking]:
     found: dict[str, HeldTracking] = {}
     page: int | None = 1
-    while page is not None and page <= len(ids):
+    for _ in ids:  # a page holds one at least; podOS can't lead us in a circle
+        if page is None:
+            break
         query = ListQuery(ids=ids, page=page, page_size=IDS_PER_REQUEST)
         response = await client.send("GET", _LIST, params=query.params())
         try:
             rows, page = parse_held_page(response.content)
         except BrokenAnswerError as error:
-            raise _broken(client, error, f"GET {_LIST}", response) from None
+            raise _broken(client, str(error), f"GET {_LIST}", response) from None
         found |= {row.id: row for row in rows if row.id in ids}
     return list(found.values())
 
 
 async def _get_held_once(client: PodosClient, source_id: str) -> HeldTracking:
     path = f"{_LIST}/{quote(source_id, safe='')}"
-    return _held_of(client, await client.send("GET", path), f"GET {path}")
+    return _held_of(client, await client.send("GET", path), f"GET {path}", source_id)
 
 
-def _held_of(client: PodosClient, response: httpx.Response, asked: str) -> HeldTracking:
+def _held_of(client: PodosClient, response: httpx.Response, asked: str, source_id: str) -> HeldTracking:
     try:
-        return parse_held(response.content)
+        held = parse_held(response.content)
     except BrokenAnswerError as error:
-        raise _broken(client, error, asked, response) from None
+        raise _broken(client, str(error), asked, response) from None
+    if held.id != source_id:
+        raise _broken(client, "podOS answered with another order than the one asked for", asked, response)
+    return held
 
 
-def _broken(
-    client: PodosClient, error: BrokenAnswerError, asked: str, response: httpx.Response
-) -> RetriablePodosError:
-    return RetriablePodosError(str(error), project=client.project, asked=asked, status=response.status_code)
+def _broken(client: PodosClient, fact: str, asked: str, response: httpx.Response) -> RetriablePodosError:
+    return RetriablePodosError(fact, project=client.project, asked=asked, status=response.status_code)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
+import httpx
 import pytest
 
 from deployments.sandbox.server import Sandbox, SandboxSettings
@@ -123,6 +126,55 @@ def test_one_order_is_found_or_is_none(podos: Sandbox) -> None:
 
     found, missing = asyncio.run(call())
     assert (found, missing) == (HeldTracking("source-1", "paid"), None)
+
+
+DEEP = b"[" * 2000 + b"]" * 2000
+ROW = b'{"id":"a","status":"paid","tracking":{"courier":"DPD","code":"1"},"shippingAddress":%b}'
+
+
+@pytest.mark.parametrize("odd", [b'"\\ud800"', b'"\xff"', b'"\x00"', b"9" * 5000, b"1e999", DEEP])
+def test_nothing_else_of_an_order_gets_in_the_way(odd: bytes) -> None:
+    shown = HeldTracking("a", "paid", "DPD", "1", None)
+    assert parse_held(ROW % odd) == shown
+    page = b'{"fulfillments":[%b,%b,{"id":"b"}],"nextPageToken":2}' % (odd, ROW % odd)
+    assert parse_held_page(page) == ([shown, HeldTracking("b")], 2)
+
+
+def answering(body: bytes, status: int = 200) -> tuple[PodosClient, list[httpx.Request]]:
+    """A client of a podOS that gives one answer, and what it was asked."""
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(status, content=body)
+
+    access = PodosAccess("http://127.0.0.1:1", "acme", "token")
+    return PodosClient(access, max_attempts=1, transport=httpx.MockTransport(answer)), asked
+
+
+@pytest.mark.parametrize("token", [1, 2, -1])
+def test_pages_that_lead_in_a_circle_come_to_an_end(token: int) -> None:
+    client, asked = answering(b'{"fulfillments":[],"nextPageToken":%d}' % token)
+    assert asyncio.run(find_held(client, ["a", "b", "c"])) == []
+    assert len(asked) <= 3
+
+
+@pytest.mark.parametrize("call", [get_held, partial(patch_fulfillment, courier="DPD", code="1", url=None)])
+def test_another_order_than_the_one_asked_for_says_nothing(call: Any) -> None:
+    client, _ = answering(b'{"id":"b","status":"complete","tracking":{"courier":"DPD","code":"1"}}')
+    with pytest.raises(RetriablePodosError, match="another order"):
+        asyncio.run(call(client, "a"))
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [('"no\\u0000 such\\n\\ud800 order"', "no such order"), ("[" * 5000 + "]" * 5000, ""), ("9" * 5000, "")],
+)
+def test_podos_words_are_such_as_a_database_takes(message: str, words: str) -> None:
+    client, _ = answering(b'{"message":%b}' % message.encode(), status=400)
+    with pytest.raises(RefusedChangeError) as caught:
+        asyncio.run(patch_fulfillment(client, "a", courier="DPD", code="1", url=None))
+    assert caught.value.words == words
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'"x"', b"{", b'{"id": 5}', b"<html>"])
