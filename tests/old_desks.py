@@ -1,4 +1,4 @@
-"""Desks as earlier versions of this program left them: any revision of the schema, all its tables with rows."""
+"""Desks as earlier versions of this program left them: any revision of the schema, all tables with rows."""
 
 from __future__ import annotations
 
