@@ -78,7 +78,7 @@ class WebhookFulfiller(Fulfiller):
     timeout_seconds: float = Field(
         default=30.0,
         title="Timeout in Seconds",
-        description="How long an answer is waited for; then the order waits and is posted again.",
+        description="How long all of an answer is waited for; then the order waits and is posted again.",
         ge=0.1,
         le=300.0,
     )

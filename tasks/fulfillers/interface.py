@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
@@ -11,6 +12,7 @@ import msgspec
 from models.handovers import Outgoing
 from models.outbox import OutboxState
 from tasks.outbox_rules import Verdict
+from tasks.podos.bounds import CertificatesError, trusted_authorities, why_not_trusted
 
 CONFLICT = 409
 MAX_REFERENCE_LENGTH = 200
@@ -92,6 +94,18 @@ def text_of(said: object) -> str:
     return str(said).strip() if isinstance(said, (str, int)) and not isinstance(said, bool) else ""
 
 
+def authorities() -> ssl.SSLContext:
+    """Return whose certificates are trusted.
+
+    Raises:
+        FulfillerError: the file that names them can't be read.
+    """
+    try:
+        return trusted_authorities()
+    except CertificatesError as error:
+        raise FulfillerError(str(error)) from None
+
+
 def answer_of_status(status: int, retry_after_seconds: float | None) -> Answer:
     """Return what a status that is no success means.
 
@@ -109,7 +123,17 @@ def answer_of_status(status: int, retry_after_seconds: float | None) -> Answer:
     return final(f"the fulfiller did not accept the order (HTTP {status})")
 
 
-def no_answer(error: httpx.HTTPError) -> Answer:
-    """Return what a request without an answer means; the order may or may not have been taken."""
-    what = "in time" if isinstance(error, httpx.TimeoutException) else f"({type(error).__name__})"
+def no_answer(error: httpx.HTTPError | TimeoutError) -> Answer:
+    """Return what a request without an answer means; the order may or may not have been taken.
+
+    Raises:
+        FulfillerError: nothing was sent, because the server's certificate is not trusted.
+    """
+    if reason := why_not_trusted(error):
+        raise FulfillerError(f"the fulfiller: {reason}")
+    what = (
+        "in time"
+        if isinstance(error, (httpx.TimeoutException, TimeoutError))
+        else f"({type(error).__name__})"
+    )
     return unclear(f"the fulfiller gave no answer {what}")

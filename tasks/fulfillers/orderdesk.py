@@ -17,6 +17,7 @@ from tasks.fulfillers.interface import (
     FulfillerError,
     already_there,
     answer_of_status,
+    authorities,
     final,
     no_answer,
     reference_of,
@@ -24,12 +25,15 @@ from tasks.fulfillers.interface import (
     text_of,
     unclear,
 )
+from tasks.podos.bounds import ACCEPT_ENCODING, TooLargeError, bounded
 from tasks.podos.errors import one_line
 from tasks.podos.retry import retry_after_seconds
 
 BUCKET = 20.0
 REFILL_PER_SECOND = 3.0
 TIMEOUT_SECONDS = 30.0
+SLOWEST_ANSWER_SECONDS = 120.0
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
 SOURCE_NAME = "podOS"
 _NO_TRACKING = {"", "n/a"}
 
@@ -98,10 +102,16 @@ class OrderDesk:
         self._bucket = Bucket(asyncio.get_running_loop().time)
         self._client = httpx.AsyncClient(
             base_url=address + "/",
-            headers={"ORDERDESK-STORE-ID": store_id, "ORDERDESK-API-KEY": api_key},
+            headers={
+                "ORDERDESK-STORE-ID": store_id,
+                "ORDERDESK-API-KEY": api_key,
+                **ACCEPT_ENCODING,
+            },
             timeout=TIMEOUT_SECONDS,
             follow_redirects=False,
             trust_env=False,
+            verify=authorities(),
+            event_hooks={"response": [bounded(MAX_ANSWER_BYTES)]},
         )
 
     async def send(self, group: Sequence[Outgoing]) -> Mapping[int, Answer]:
@@ -175,8 +185,12 @@ class OrderDesk:
         content = None if body is None else msgspec.json.encode(body)
         headers = {"Content-Type": "application/json"}
         try:
-            response = await self._client.request(method, path, content=content, headers=headers)
-        except httpx.HTTPError as error:
+            async with asyncio.timeout(SLOWEST_ANSWER_SECONDS):
+                response = await self._client.request(method, path, content=content, headers=headers)
+        except TooLargeError:
+            message = f"Order Desk's answer is larger than {MAX_ANSWER_BYTES >> 20} MB and was not read"
+            raise _NoClearAnswerError(unclear(message)) from None
+        except (httpx.HTTPError, TimeoutError) as error:
             raise _NoClearAnswerError(no_answer(error)) from None
         self._bucket.heard(response.headers.get("X-Tokens-Remaining"))
         status = response.status_code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -17,13 +18,15 @@ from tasks.fulfillers.interface import (
     Answer,
     already_there,
     answer_of_status,
+    authorities,
     no_answer,
     reference_of,
     taken,
 )
+from tasks.podos.bounds import ACCEPT_ENCODING, TooLargeError, bounded
 from tasks.podos.retry import retry_after_seconds
 
-_MAX_ANSWER_BYTES = 65_536
+MAX_ANSWER_BYTES = 65_536
 
 
 class _Receipt(msgspec.Struct):
@@ -46,7 +49,7 @@ class Webhook:
     Args:
         address: where to post.
         secret: what signs.
-        timeout_seconds: how long an answer is waited for.
+        timeout_seconds: how long all of an answer is waited for.
         connections: how many posts may be under way at once.
         pace: waits for the next turn, where there is a limit.
         clock: returns seconds since 1970.
@@ -69,18 +72,21 @@ class Webhook:
         self._pace = pace
         self._clock = clock
         limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-        transport = httpx.AsyncHTTPTransport(limits=limits)
+        transport = httpx.AsyncHTTPTransport(limits=limits, verify=authorities())
         self._client = httpx.AsyncClient(
             transport=transport,
             timeout=httpx.Timeout(timeout_seconds, connect=min(10.0, timeout_seconds)),
             follow_redirects=False,
             trust_env=False,
+            event_hooks={"response": [bounded(MAX_ANSWER_BYTES)]},
         )
+        self._timeout_seconds = timeout_seconds
         self._url = httpx.URL(address)
         self._headers = {
             "Host": self._url.netloc.decode(),
             "User-Agent": "podos-order-desk",
             "Accept": "application/json",
+            **ACCEPT_ENCODING,
             "Content-Type": "application/json",
             "Desk-Version": str(FORM_VERSION),
         }
@@ -103,14 +109,18 @@ class Webhook:
         }
         request = httpx.Request("POST", self._url, headers=headers, content=one.body)
         try:
-            response = await self._client.send(request)
-        except httpx.HTTPError as error:
+            async with asyncio.timeout(self._timeout_seconds):
+                response = await self._client.send(request)
+            content = response.content
+        except TooLargeError as error:  # what it says about the order stands before its body
+            response, content = error.response, b""
+        except (httpx.HTTPError, TimeoutError) as error:
             return no_answer(error)
         status = response.status_code
         if 200 <= status < 300:
-            return taken(_reference(response.content))
+            return taken(_reference(content))
         if status == CONFLICT:
-            return already_there(_reference(response.content))
+            return already_there(_reference(content))
         return answer_of_status(status, retry_after_seconds(response.headers.get("Retry-After")))
 
     async def close(self) -> None:
@@ -119,7 +129,7 @@ class Webhook:
 
 
 def _reference(content: bytes) -> str | None:
-    if not content or len(content) > _MAX_ANSWER_BYTES:
+    if not content:
         return None
     try:
         said = _RECEIPT.decode(content).reference

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from typing import Any, Self, TypeVar
 import httpx
 import stamina
 
-from tasks.podos import retry
+from tasks.podos import bounds, retry
 from tasks.podos.clock import PodosClock, moment_of
 from tasks.podos.errors import (
     FatalPodosError,
@@ -30,6 +31,8 @@ stamina.instrumentation.set_on_retry_hooks([retry.log_retry])
 IDS_PER_REQUEST = 100
 SLOWEST_ANSWER_SECONDS = 120.0
 """An answer that comes byte by byte is given up after this: silence alone would never be long enough."""
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+"""Of one answer, unpacked: hundreds of times what a page of a hundred orders has."""
 _LIST = "GET /v1/fulfillments"
 Answer = TypeVar("Answer")
 
@@ -121,10 +124,17 @@ class PodosClient:
         self._http = httpx.AsyncClient(
             base_url=_web_address(access),
             params={"project": access.project},
-            headers={"Authorization": access.header(), "Accept": "application/json"},
+            headers={
+                "Authorization": access.header(),
+                "Accept": "application/json",
+                **bounds.ACCEPT_ENCODING,
+            },
             timeout=httpx.Timeout(timeout_seconds, connect=min(10.0, timeout_seconds)),
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
             transport=transport,
+            verify=_authorities(access),
+            event_hooks={"response": [bounds.bounded(MAX_ANSWER_BYTES)]},
+            mounts={"http://": None},  # plain http is for this machine: never through a proxy
         )
 
     async def __aenter__(self) -> Self:
@@ -205,7 +215,12 @@ class PodosClient:
                 response = await self._http.request(method, path, params=query, json=body)
         except (httpx.TimeoutException, TimeoutError):
             raise RetriablePodosError("podOS did not answer in time", project=project, asked=asked) from None
+        except bounds.TooLargeError:
+            message = f"podOS's answer is larger than {MAX_ANSWER_BYTES >> 20} MB and was not read"
+            raise WrongAnswerError(message, project=project, asked=asked) from None
         except httpx.TransportError as error:
+            if reason := bounds.why_not_trusted(error):
+                raise FatalPodosError(f"podOS: {reason}", project=project, asked=asked) from None
             message = (
                 f"podOS could not be reached ({type(error).__name__}): check its address and the network"
             )
@@ -251,6 +266,13 @@ def _web_address(access: PodosAccess) -> httpx.URL:
     except (httpx.InvalidURL, UnicodeError):
         pass
     raise FatalPodosError("the podOS Address is not a web address; correct it", project=access.project)
+
+
+def _authorities(access: PodosAccess) -> ssl.SSLContext:
+    try:
+        return bounds.trusted_authorities()
+    except bounds.CertificatesError as error:
+        raise FatalPodosError(str(error), project=access.project) from None
 
 
 def _words(response: httpx.Response, hidden: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ from alembic import command
 from sqlalchemy import Engine, event
 
 from models import migrations
+from models.reports import Outcome
 from tasks.desk.browse import export_orders, find_order, list_orders
 from tasks.desk.engine import make_engine, open_desk, upgrade, writing
 from tasks.desk.errors import DeskError
@@ -67,7 +68,7 @@ def test_a_desk_of_any_revision_keeps_its_rows_and_works(
     with writing(empty) as connection:
         config.attributes["connection"] = connection
         command.check(config)
-    imported = example_desk.fill(empty, orders=ORDERS).counts["imported"]
+    imported = example_desk.fill(empty, orders=ORDERS).counts[Outcome.IMPORTED]
     assert imported
     assert len(list(export_orders(empty))) == len(list_orders(empty, limit=1000)) == imported + ROWS
     assert find_order(empty, str(FIRST_ID)).order["order_number"] == "orders order_number 0"

@@ -30,10 +30,17 @@ from tasks.desk.engine import BUSY_TIMEOUT_SECONDS
 from tasks.desk.leases import RENEW_EVERY_SECONDS, TERM
 from tasks.desk.order_form import exported_item, exported_order
 from tasks.extract import BATCH_SIZE, FIRST_BATCHES, batch_size, extract_orders
+from tasks.fulfillers import orderdesk, webhook
 from tasks.load import MAX_ATTENTION, MAX_EXAMPLES, load_orders
 from tasks.planning import OVERLAP
 from tasks.podos import paging, retry
-from tasks.podos.client import IDS_PER_REQUEST, ListQuery, PodosClient
+from tasks.podos.client import (
+    IDS_PER_REQUEST,
+    MAX_ANSWER_BYTES,
+    SLOWEST_ANSWER_SECONDS,
+    ListQuery,
+    PodosClient,
+)
 from tasks.podos.scan import Scan
 from tasks.transform import PRINT_KEYS
 from tests.documentation import (
@@ -176,6 +183,8 @@ LIMITS = {
     "Connections to podOS": str(inspect.signature(Scan).parameters["connections"].default),
     "Wait for an answer": seconds_of(inspect.signature(PodosClient).parameters["timeout_seconds"].default)
     + "; 10 to connect",
+    "All of an answer": seconds_of(SLOWEST_ANSWER_SECONDS),
+    "Largest answer": f"{MAX_ANSWER_BYTES >> 20} MB",
     "Tries of one request": str(retry.MAX_ATTEMPTS),
     "Retry-After that is waited for": seconds_of(retry.MAX_RETRY_AFTER_SECONDS),
     "Batch size": f"{BATCH_SIZE} orders; {batch_size(FIRST_BATCHES + 1)} after {FIRST_BATCHES} batches",
@@ -197,6 +206,9 @@ def test_the_documented_limits_are_those_of_the_code() -> None:
     assert f"from {retry.FIRST_WAIT_SECONDS} seconds" in reasons["Tries of one request"]
     assert f"up to {seconds_of(retry.MAX_WAIT_SECONDS)}" in reasons["Tries of one request"]
     assert f"every {seconds_of(RENEW_EVERY_SECONDS)}" in reasons["Lease of a run"]
+    others = (orderdesk.MAX_ANSWER_BYTES >> 20, webhook.MAX_ANSWER_BYTES >> 10)
+    assert "Order Desk's {} MB, a webhook's {} KB".format(*others) in reasons["Largest answer"]
+    assert orderdesk.SLOWEST_ANSWER_SECONDS == SLOWEST_ANSWER_SECONDS
     assert reasons["Retries of extract"].startswith("after 5 and 10 seconds")
     assert pauses(extract_orders) == "5, 10"
     assert reasons["Retries of load"].startswith("after 5, 10 and 20 seconds")
