@@ -58,17 +58,17 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 
 @contextmanager
-def progress(title: str) -> Iterator[Callable[[int, str], None]]:
+def progress(title: str) -> Iterator[Callable[..., None]]:
     """Show on stderr how far something is, if that is a terminal.
 
     Args:
         title: what is being done.
 
     Yields:
-        A function to call with the number done so far and a line about it.
+        A function to call with the number done so far, a line about it, and of how many, where that is known.
     """
     if not sys.stderr.isatty():
-        yield lambda _done, _text: None
+        yield lambda _done, _text, _total=None: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -82,7 +82,9 @@ def progress(title: str) -> Iterator[Callable[[int, str], None]]:
     )
     with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
         task = bar.add_task(harmless(title), total=None, text="")
-        yield lambda done, text: bar.update(task, completed=done, text=harmless(text))
+        yield lambda done, text, total=None: bar.update(
+            task, completed=done, text=harmless(text), total=total
+        )
 
 
 def when(instant: datetime | None) -> str | None:

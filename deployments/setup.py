@@ -28,6 +28,10 @@ WORK_POOL = "desk"
 DEAD_RUNS = "podos-order-desk: runs whose process died"
 SILENCE = timedelta(seconds=90)
 """Three heartbeats of 30 seconds: two would crash healthy runs on a busy machine."""
+HEARTBEAT = "prefect.flow-run.heartbeat"
+STILLBORN_RUNS = "podos-order-desk: runs that never gave a sign of life"
+BIRTH = timedelta(minutes=5)
+"""From a worker's taking a run to its first heartbeat: a container may have to be fetched first."""
 
 
 class SetupError(Exception):
@@ -110,27 +114,31 @@ async def _put_back(client: PrefectClient, now: DeploymentResponse, earlier: Dep
 
 
 async def _watch_for_dead_runs() -> None:
-    """Mark a run as crashed when its heartbeat stops: its worker died with it and can't say so."""
+    """Mark a run as crashed when its heartbeat stops or never begins: its worker died and can't say so."""
+    began = {"prefect.flow-run.Pending", "prefect.flow-run.Running"}
+    message = "its process died; the next check goes on where it stood"
+    await _watch(DEAD_RUNS, {HEARTBEAT}, SILENCE, message)
+    await _watch(STILLBORN_RUNS, began, BIRTH, f"{message} (it never gave a sign of life)")
+
+
+async def _watch(name: str, after: set[str], within: timedelta, message: str) -> None:
+    """Mark a run as crashed that after one of these events neither gives a sign of life nor ends."""
     ended = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")}
     automation = Automation(
-        name=DEAD_RUNS,
-        description="A run that sends no heartbeat for 90 seconds is dead: it is shown as Crashed.",
+        name=name,
+        description=f"A run without a heartbeat for {within.seconds} seconds is dead: shown as Crashed.",
         trigger=EventTrigger(
-            after={"prefect.flow-run.heartbeat"},
-            expect={"prefect.flow-run.heartbeat", *ended},
+            after=after,
+            expect={HEARTBEAT, *ended},
             match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]}),
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,
-            within=SILENCE,
+            within=within,
         ),
-        actions=[
-            ChangeFlowRunState(
-                state=StateType.CRASHED, message="its process died; the next check goes on where it stood"
-            )
-        ],
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, message=message)],
     )
     try:
-        await Automation.aread(name=DEAD_RUNS)
+        await Automation.aread(name=name)
     except (ObjectNotFound, ValueError):
         await automation.acreate()

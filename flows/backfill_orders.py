@@ -33,8 +33,10 @@ from tasks.desk.errors import DeskError
 from tasks.desk.leases import HeldLease
 from tasks.integrations import load_integration
 from tasks.pacing import open_podos
-from tasks.planning import Window, split_evenly, window_of_import
+from tasks.planning import Window, split_at, split_evenly, window_of_import
 from tasks.podos.client import PodosClient
+from tasks.podos.cuts import cuts_by_count
+from tasks.podos.errors import FatalPodosError
 from tasks.podos.scan import ScanPlan, newest_date, oldest_date
 from tasks.report import publish_report, reason_of
 from tasks.windows import (
@@ -67,14 +69,14 @@ async def backfill_orders(request: Backfill) -> State[None]:
     Args:
         request: Which integration, from when to when, and in how many windows.
     """
-    name = request.integration
+    name, started = request.integration, time.monotonic()
     try:
         integration = await load_integration(name)
         await check_workers()
         with opened_desk(Environment().database_url()) as engine, HeldLease(engine, f"backfill:{name}"):
             backfill_id = await begin_backfill(engine, request, integration)
-            await hand_out_what_is_left(engine, backfill_id)
-            report = await follow(engine, backfill_id, name)
+            inherited = await hand_out_what_is_left(engine, backfill_id)
+            report = await follow(engine, backfill_id, name, inherited, started=started)
             await publish_report(report)
             check_complete(windows_of(engine, backfill_id))
     except FAILURES as error:
@@ -124,7 +126,16 @@ async def begin_backfill(engine: Engine, request: Backfill, integration: Integra
 
 
 async def plan_windows(client: PodosClient, window: Window, parts: int) -> list[Window]:
-    """Split a window where its orders lie, as podOS has them now."""
+    """Split a window into parts of about as many orders each, as podOS has them now."""
+    try:
+        cuts = await cuts_by_count(client.list_page, window.since, window.until, parts)
+    except FatalPodosError:  # podOS may not turn so many pages at once; anything else comes again
+        return await plan_windows_by_time(client, window, parts)
+    return split_at(window, cuts)
+
+
+async def plan_windows_by_time(client: PodosClient, window: Window, parts: int) -> list[Window]:
+    """Split a window into parts that are equally long between its first order and its last."""
     newest = await newest_date(client, "createdAt")
     oldest = await oldest_date(client, "createdAt", window.since)
     last = min(filter(None, (newest, window.until)), default=None)
@@ -133,30 +144,45 @@ async def plan_windows(client: PodosClient, window: Window, parts: int) -> list[
     return split_evenly(window, oldest, last + timedelta(seconds=1), parts)
 
 
-async def hand_out_what_is_left(engine: Engine, backfill_id: int) -> None:
-    """Start a flow run for each window that is not done and has none that still waits or works."""
+async def hand_out_what_is_left(engine: Engine, backfill_id: int) -> set[int]:
+    """Start a flow run for each window that is not done and has none that still waits or works.
+
+    Returns the numbers of those that have: an earlier attempt's runs, which may be dead and not known to be.
+    """
     left = [window for window in windows_of(engine, backfill_id) if window.state != WindowState.DONE]
     busy = await still_running(left)
     for window in left:
         if window.number not in busy:
             await hand_out_window(engine, backfill_id, window)
+    return busy
 
 
-async def follow(engine: Engine, backfill_id: int, name: str) -> ImportReport:
-    """Wait until every window is done or failed, tell how far it is, and return the reports added up."""
-    started, progress = time.monotonic(), Progress()
+async def follow(
+    engine: Engine, backfill_id: int, name: str, inherited: set[int], *, started: float
+) -> ImportReport:
+    """Wait until every window is done or failed, tell how far it is, and return the reports added up.
+
+    A window of ``inherited`` whose run turns out to be dead is handed out again, once. ``started``: when the
+    backfill began, by the monotonic clock.
+    """
+    progress = Progress()
     while True:
         windows = windows_of(engine, backfill_id)
         report = added_up(ImportReport(name, "backfill", dry_run=False), windows)
         report.since, report.until = windows[0].since, windows[-1].until
         report.seconds = time.monotonic() - started
         if watcher := watching.get():
+            watcher.windows = sum(window.state == WindowState.DONE for window in windows), len(windows)
             watcher.see(report)
         await progress.show(windows, name)
         if all(window.state in {WindowState.DONE, WindowState.FAILED} for window in windows):
             return report
         await asyncio.sleep(POLL_SECONDS)
-        await note_the_dead(engine, backfill_id, windows_of(engine, backfill_id))
+        dead = await note_the_dead(engine, backfill_id, windows_of(engine, backfill_id))
+        for window in windows_of(engine, backfill_id):
+            if window.number in dead & inherited and window.state != WindowState.DONE:
+                await hand_out_window(engine, backfill_id, window)
+        inherited -= dead
 
 
 def check_complete(windows: list[WindowRecord]) -> None:

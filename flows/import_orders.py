@@ -56,6 +56,7 @@ class Watcher:
 
     def __init__(self, on_report: Callable[[ImportReport], None] | None = None) -> None:
         self.reports: dict[str, ImportReport] = {}
+        self.windows: tuple[int, int] | None = None  # of a backfill: how many are done, of how many
         self.error: Exception | None = None
         self._on_report = on_report
 

@@ -73,7 +73,7 @@ class Backfill(BaseModel):
     windows: int = Field(
         default=8,
         title="Windows",
-        description="Into how many parts the time is split; each is a run of its own on a worker. "
+        description="Into how many parts the orders are split; each is a run of its own on a worker. "
         "A few times the number of workers; each should be minutes of work.",
         ge=1,
         le=1000,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -150,5 +151,10 @@ def split_evenly(window: Window, first: datetime, last: datetime, parts: int) ->
     parts = max(1, min(parts, minutes))
     step = (last - first) / parts
     cuts = [(first + step * number).replace(microsecond=0) for number in range(1, parts)]
+    return split_at(window, cuts)
+
+
+def split_at(window: Window, cuts: Sequence[datetime]) -> list[Window]:
+    """Return windows that cover the given one without gap or overlap, cut at these instants, in order."""
     begins, ends = [window.since, *cuts], [*cuts, window.until]
     return [Window(begin, end) for begin, end in zip(begins, ends, strict=True)]

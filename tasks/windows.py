@@ -85,17 +85,26 @@ async def still_running(windows: Iterable[WindowRecord]) -> set[int]:
     return {by_run[run.id] for run in runs if run.state is None or not run.state.is_final()}
 
 
-async def note_the_dead(engine: Engine, backfill_id: int, windows: Sequence[WindowRecord]) -> None:
-    """Mark windows as failed whose flow run has ended without a word in the desk."""
+async def note_the_dead(engine: Engine, backfill_id: int, windows: Sequence[WindowRecord]) -> set[int]:
+    """Mark windows as failed whose flow run has ended without a word in the desk.
+
+    Returns the numbers of those whose process died: nobody cancelled them.
+    """
+    dead = set()
     running = [window for window in windows if window.state == WindowState.RUNNING]
     runs = {run.id: run for run in await _runs([UUID(one.flow_run_id) for one in running if one.flow_run_id])}
     for window in running:
         run = runs.get(UUID(window.flow_run_id)) if window.flow_run_id else None
         if run is None:
-            window_failed(engine, backfill_id, window.number, "its flow run is gone")
+            how = "is gone"
         elif run.state is not None and run.state.is_final():
-            how = (run.state.name or "ended").lower()
-            window_failed(engine, backfill_id, window.number, f"its flow run ended as {how}")
+            how = f"ended as {(run.state.name or 'ended').lower()}"
+        else:
+            continue
+        window_failed(engine, backfill_id, window.number, f"its flow run {how}")
+        if run is None or run.state is None or run.state.is_crashed():
+            dead.add(window.number)
+    return dead
 
 
 async def _runs(ids: list[UUID]) -> list[FlowRun]:

@@ -10,9 +10,13 @@ import typer
 from deployments.commands.imports import print_report, run_and_watch
 from deployments.commands.integrations import Name
 from deployments.environment import prepare_prefect
-from deployments.output import AsJson
+from deployments.output import AsJson, say
 
 WINDOWS = 8
+GOES_ON = (
+    "the workers go on with the windows that they have been given; "
+    "the same command again waits for those and hands out the rest"
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -26,11 +30,11 @@ def backfill(
     since: Annotated[str, typer.Option(help="First day, e.g. 2024-01-01.")],
     until: Annotated[str | None, typer.Option(help="Last day, counted whole; none: up to now.")] = None,
     windows: Annotated[
-        int, typer.Option(min=1, max=1000, metavar="N", help="Into how many parts the time is split.")
+        int, typer.Option(min=1, max=1000, metavar="N", help="Into how many parts the orders are split.")
     ] = WINDOWS,
     as_json: AsJson = False,
 ) -> None:
-    """Import any volume with many workers: the time is split into windows, each a run on the work pool.
+    """Import any volume with many workers: the orders are split into windows, each a run on the work pool.
 
     Stopped or killed, and started again with the same dates, it goes on with the windows that are left.
     A window that fails does not stop the others. Needs a Prefect server (PREFECT_API_URL) with workers.
@@ -46,7 +50,11 @@ def backfill(
         until=_day(until, "--until") if until else None,
         windows=windows,
     )
-    report = run_and_watch(lambda: backfill_orders(request, return_state=True), name)
+    try:
+        report = run_and_watch(lambda: backfill_orders(request, return_state=True), name)
+    except KeyboardInterrupt:
+        say(GOES_ON)
+        raise
     print_report(report, as_json=as_json)
 
 

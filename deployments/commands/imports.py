@@ -144,8 +144,15 @@ def run_and_watch(run: Callable[[], Awaitable[Any]], name: str) -> ImportReport:
         watching.set(watcher)
         return await run()
 
+    def tell(report: ImportReport) -> None:
+        if watcher.windows is None:
+            show(report.fetched, report.one_line())
+            return
+        done, total = watcher.windows
+        show(done, f"{done} of {total} windows; {report.one_line()}", total)
+
     with progress(f"importing orders of {name}") as show:
-        watcher = Watcher(lambda report: show(report.fetched, report.one_line()))
+        watcher = Watcher(tell)
         state = asyncio.run(watched())
     if watcher.error:
         raise watcher.error

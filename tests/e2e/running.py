@@ -56,6 +56,8 @@ class System:
     process: subprocess.Popen[bytes]
     extra: list[Path] = field(default_factory=list)
     """Outputs of what was started beside it."""
+    variables: dict[str, str] = field(default_factory=dict)
+    """What its processes find in their environment beside the usual."""
 
     @property
     def url(self) -> str:
@@ -71,7 +73,7 @@ class System:
 
     @property
     def environment(self) -> dict[str, str]:
-        return environment(self.place) | {"PREFECT_API_URL": f"{self.url}/api"}
+        return environment(self.place) | {"PREFECT_API_URL": f"{self.url}/api"} | self.variables
 
     def call(self, method: str, path: str, body: Any = None) -> httpx.Response:
         """Send a request to Prefect's API; it answers 503, or late, while its database is busy."""
@@ -156,7 +158,7 @@ class System:
         return wait_for(f"the end of run {run_id}", ended, seconds)
 
     @contextmanager
-    def worker(self, pool: str) -> Iterator[subprocess.Popen[bytes]]:
+    def worker(self, pool: str, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
         """A worker of a pool beside the system's own; killed with all it started, if it still lives."""
         log = self.place / f"worker-{pool}.log"
         self.extra.append(log)
@@ -165,7 +167,7 @@ class System:
             process = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env=PREFECT_DEFAULTS | self.environment,
+                env=PREFECT_DEFAULTS | self.environment | variables,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,

@@ -20,7 +20,7 @@ from deployments.environment import PREFECT_DEFAULTS
 from deployments.exit_codes import ExitCode
 from deployments.sandbox.faults import FAULTS
 from deployments.sandbox.server import SandboxSettings
-from deployments.setup import SILENCE
+from deployments.setup import BIRTH, SILENCE
 from models.desk import FIRST_FOLDERS, NEEDS_ATTENTION, RunState, metadata
 from models.forms import ManualImport
 from models.orders import NewItem, NewOrder
@@ -191,6 +191,7 @@ LIMITS = {
     "Retries of extract": str(extract_orders.retries),
     "Retries of load": str(load_orders.retries),
     "Lease of a run": seconds_of(TERM.total_seconds()),
+    "First sign of life of a run": f"{BIRTH.seconds // 60} minutes",
     "Silence of a dead run": seconds_of(SILENCE.total_seconds()),
     "Wait for the SQLite database": seconds_of(BUSY_TIMEOUT_SECONDS),
     "Pages of one second": f"{paging.MAX_PASSES} passes",
