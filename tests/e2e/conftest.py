@@ -34,10 +34,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """`desk up --sandbox`, once for all tests."""
     running = start_system(tmp_path_factory.mktemp("system"), "--sandbox")
-    deployment = running.deployment("check-for-new-orders")
-    for schedule in deployment["schedules"]:  # tests say what runs when
-        path = f"/deployments/{deployment['id']}/schedules/{schedule['id']}"
-        running.api("PATCH", path, {"active": False})
+    running.stop_schedules(running.deployment("check-for-new-orders"))  # tests say what runs when
     yield running
     running.process.terminate()
     assert running.process.wait(STOP_SECONDS) == 0, running.output

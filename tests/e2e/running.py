@@ -118,6 +118,13 @@ class System:
         found: dict[str, Any] = self.api("GET", f"/deployments/name/{name}/{name}")
         return found
 
+    def stop_schedules(self, *deployments: dict[str, Any]) -> None:
+        """Let nothing start by itself."""
+        for deployment in deployments:
+            for schedule in deployment["schedules"]:
+                path = f"/deployments/{deployment['id']}/schedules/{schedule['id']}"
+                self.api("PATCH", path, {"active": False})
+
     def copy_deployment(self, name: str, pool: str, **changes: Any) -> str:
         """Put a deployment like another one into a pool of its own, and return its id."""
         template = self.api("GET", "/work_pools/desk")["base_job_template"]

@@ -150,6 +150,7 @@ def prefect_on(postgres: str, place: Path) -> Iterator[System]:
     try:
         wait_for("the server", lambda: answers(system), START_SECONDS)
         system.desk("deploy")
+        system.stop_schedules(*system.api("POST", "/deployments/filter", {}))
         yield system
     finally:
         process.terminate()
