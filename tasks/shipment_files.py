@@ -8,10 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from tasks.spreadsheet import unguarded
+
 COLUMNS = ("order", "courier", "code", "url", "shipped_at")
 NEEDED = ("order", "courier", "code")
 MAX_FILE_BYTES = 20_000_000
 MAX_ROWS = 100_000
+MAX_COLUMNS = 200
+MAX_LINE_CHARACTERS = 100_000
 
 
 class ShipmentFileError(Exception):
@@ -53,7 +57,7 @@ def read_bytes(path: Path) -> bytes:
     with path.open("rb") as file:
         content = file.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:
-        raise ShipmentFileError(f"the file is larger than {MAX_FILE_BYTES // 1_000_000} MB: split it")
+        raise ShipmentFileError(f"{path.name} is larger than {MAX_FILE_BYTES // 1_000_000} MB: split it")
     return content
 
 
@@ -63,8 +67,10 @@ def read_rows(content: bytes) -> FileRows:
     Header names may be in capitals and in any order, further columns are passed over; the separator is a
     comma or a semicolon; the text is UTF-8, with or without a byte order mark. Empty lines do not count.
 
+    An apostrophe that keeps a cell from being a formula does not count (``tasks.spreadsheet``).
+
     Raises:
-        ShipmentFileError: it has too many rows, is no UTF-8, or lacks a column.
+        ShipmentFileError: it has too many rows or columns, too long a line, is no UTF-8, or lacks a column.
     """
     try:
         text = content.decode("utf-8-sig")
@@ -75,6 +81,8 @@ def read_rows(content: bytes) -> FileRows:
     if header is None or isinstance(header, BadRow):
         raise ShipmentFileError(f"the file has no header line: {', '.join(COLUMNS)}")
     places, width = _places(header[1]), len(header[1])
+    if width > MAX_COLUMNS:
+        raise ShipmentFileError(f"line {header[0]}: the file has more than {MAX_COLUMNS} columns")
     found = FileRows([], [])
     for line in lines:
         if isinstance(line, BadRow):
@@ -84,13 +92,13 @@ def read_rows(content: bytes) -> FileRows:
         else:
             found.rows.append(_row(*line, places))
         if len(found.rows) + len(found.bad) > MAX_ROWS:
-            raise ShipmentFileError(f"the file has more than {MAX_ROWS} rows: split it")
+            raise ShipmentFileError(f"line {line[0]}: the file has more than {MAX_ROWS} rows: split it")
     return found
 
 
 def _lines(text: str) -> Iterator[tuple[int, list[str]] | BadRow]:
     """Yield each row that is not empty with its line number, or why it can't be read."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text), strict=True)
+    reader = csv.reader(_short_lines(text), delimiter=_separator(text), strict=True)
     while True:
         line = reader.line_num + 1
         try:
@@ -98,10 +106,17 @@ def _lines(text: str) -> Iterator[tuple[int, list[str]] | BadRow]:
         except StopIteration:
             return
         except csv.Error:
-            yield BadRow(line, "its quotation marks are not closed, or it is far too long")
+            yield BadRow(line, "its quotation marks are not closed, or a value is far too long")
             continue
         if any(cell.strip() for cell in cells):
             yield line, cells
+
+
+def _short_lines(text: str) -> Iterator[str]:
+    for number, line in enumerate(io.StringIO(text, newline=""), 1):
+        if len(line) > MAX_LINE_CHARACTERS:
+            raise ShipmentFileError(f"line {number} is longer than {MAX_LINE_CHARACTERS} characters")
+        yield line
 
 
 def _separator(text: str) -> str:
@@ -124,6 +139,7 @@ def _places(header: list[str]) -> dict[str, int]:
 
 def _row(line: int, cells: list[str], places: dict[str, int]) -> FileRow:
     values = {
-        name: cells[places[name]] if name in places and places[name] < len(cells) else "" for name in COLUMNS
+        name: unguarded(cells[places[name]]) if name in places and places[name] < len(cells) else ""
+        for name in COLUMNS
     }
     return FileRow(line, **values)

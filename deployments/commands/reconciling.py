@@ -128,7 +128,7 @@ def _written_to(
         yield None
         return
     is_csv = path.suffix.lower() == ".csv" if format_ is None else format_ is ExportFormat.CSV
-    from tasks.desk.order_form import csv_cell
+    from tasks.spreadsheet import guarded
 
     with new_file(path) as file:
         writer = csv.writer(file)
@@ -139,7 +139,7 @@ def _written_to(
             for finding in findings:
                 values = finding.as_dict()
                 if is_csv:
-                    writer.writerow([csv_cell(values[name]) for name in COLUMNS])
+                    writer.writerow([guarded(values[name]) for name in COLUMNS])
                 else:
                     file.write(json.dumps(values, ensure_ascii=False) + "\n")
 

@@ -200,13 +200,17 @@ def read_text(file: Path) -> str:
     """Return a file's text.
 
     Raises:
-        RulesFileError: it is not UTF-8.
+        RulesFileError: it is not UTF-8, or larger than ``MAX_FILE_BYTES``; then nothing more of it is read.
         BadParameter: it can't be read.
     """
-    from tasks.rules.lines import RulesFileError
+    from tasks.rules.lines import MAX_FILE_BYTES, RulesFileError
 
     try:
-        return file.read_text("utf-8-sig")
+        with file.open("rb") as opened:
+            content = opened.read(MAX_FILE_BYTES + 1)
+        if len(content) > MAX_FILE_BYTES:
+            raise RulesFileError(f"{file.name} is larger than {MAX_FILE_BYTES // 1_000_000} MB")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise RulesFileError(f"{file.name} is not UTF-8 text") from None
     except OSError as error:

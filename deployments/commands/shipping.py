@@ -127,12 +127,15 @@ def _ship_one(words: list[str], single: dict[str, str | None], *, force: bool, a
 
 
 def _ship_file(path: Path, *, strict: bool, force: bool, as_json: bool) -> None:
-    from tasks.shipment_files import read_bytes
+    from tasks.shipment_files import ShipmentFileError, read_bytes
     from tasks.shipping import take_file
 
     content = read_bytes(path)
     with open_the_desk() as engine:
-        taken = take_file(engine, content, strict=strict, overwrite=force, now=datetime.now(UTC))
+        try:
+            taken = take_file(engine, content, strict=strict, overwrite=force, now=datetime.now(UTC))
+        except ShipmentFileError as error:
+            raise ShipmentFileError(f"{path.name}: {error}") from None
         react(engine)
     _announce_to(taken.integrations)
     if as_json:

@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from tasks.spreadsheet import guarded
+
 _NESTED = ("shipping", "shipping_method")
 _AS_JSON = ("metadata", "items", "packing_notes", "additional_files")
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 CSV_COLUMNS = (
     "id",
@@ -100,23 +101,14 @@ def exported_item(row: Mapping[Any, Any]) -> dict[str, Any]:
 def csv_line(order: Mapping[str, Any]) -> list[str | int | float]:
     """Return an exported order as the values of one CSV line, in the sequence of ``CSV_COLUMNS``.
 
-    Text that a spreadsheet would run as a formula begins with an apostrophe.
+    Text that a spreadsheet would run as a formula begins with an apostrophe (``tasks.spreadsheet``).
     """
     flat = dict(order)
     for group in _NESTED:
         flat.update({f"{group}_{name}": value for name, value in order[group].items()})
     for name in _AS_JSON:
         flat[name] = json.dumps(order[name], ensure_ascii=False) if order[name] else None
-    return [csv_cell(flat[name]) for name in CSV_COLUMNS]
-
-
-def csv_cell(value: str | float | None) -> str | int | float:
-    """Return a value of a CSV line; text that is a formula to a spreadsheet begins with an apostrophe."""
-    if value is None:
-        return ""
-    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
-        return f"'{value}"
-    return value
+    return [guarded(flat[name]) for name in CSV_COLUMNS]
 
 
 def iso(instant: datetime | None) -> str | None:

@@ -20,6 +20,7 @@ from typing import Any
 
 from models.handovers import Outgoing
 from tasks.fulfillers.interface import Answer, Promise, already_there, taken, unclear
+from tasks.spreadsheet import guarded
 
 GROUP_SIZE = 500
 CSV_COLUMNS = (
@@ -45,7 +46,6 @@ CSV_COLUMNS = (
     *("ship_name", "ship_company", "ship_address1", "ship_address2", "ship_city", "ship_postal_code"),
     *("ship_state", "ship_country", "shipping_method", "priority"),
 )
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 _PRINT = ("url", "location", "technology", "preview", "width_mm", "height_mm")
 
@@ -150,7 +150,7 @@ def _csv(group: Sequence[Outgoing]) -> bytes:
     writer.writeheader()
     for one in group:
         for line in print_jobs(one):
-            writer.writerow({name: _cell(value) for name, value in line.items()})
+            writer.writerow({name: guarded(value) for name, value in line.items()})
     return text.getvalue().encode()
 
 
@@ -180,9 +180,3 @@ def _prints(metadata: Mapping[str, str]) -> dict[int, dict[str, Any]]:
         if number.isdecimal() and name.removeprefix("print_") in _PRINT:
             found[int(number)] |= {"print": int(number), name: value}
     return dict(sorted(found.items()))
-
-
-def _cell(value: object) -> object:
-    if value is None:
-        return ""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value

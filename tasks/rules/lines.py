@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+MAX_FILE_BYTES = 4_000_000
 MAX_CHARACTERS = 1_000_000
 Path = tuple[int | str, ...]
 _Form = TypeVar("_Form", bound=BaseModel)
@@ -36,8 +37,7 @@ def read_yaml(text: str) -> Located:
     Raises:
         RulesFileError: it is not YAML, says a key twice, uses anchors, or is too long.
     """
-    if len(text) > MAX_CHARACTERS:
-        raise RulesFileError(f"line 1: the file is longer than {MAX_CHARACTERS} characters")
+    check_length(text)
     try:
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
             raise RulesFileError("line 1: anchors and aliases (`&name`, `*name`) are not possible here")
@@ -49,6 +49,16 @@ def read_yaml(text: str) -> Located:
         raise RulesFileError("line 1: this is not YAML that can be read") from None
     located = Located(None, {})
     return located._replace(value=None if root is None else _value(root, (), located.lines))
+
+
+def check_length(text: str) -> None:
+    """Make sure that a text can be read in reasonable time.
+
+    Raises:
+        RulesFileError: it is too long.
+    """
+    if len(text) > MAX_CHARACTERS:
+        raise RulesFileError(f"line 1: the file is longer than {MAX_CHARACTERS} characters")
 
 
 def _value(node: yaml.Node, path: Path, lines: dict[Path, int]) -> Any:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from pydantic import ValidationError
 
 from models.maps import MapForm, MapKind, Maps, MapsFile, Missing, WordMap
-from tasks.rules.lines import RulesFileError, read_yaml, told, validated
+from tasks.rules.lines import RulesFileError, check_length, read_yaml, told, validated
 
 CSV_COLUMNS = ("fulfiller", "map", "from", "to")
 ANY_WORD = "*"
@@ -79,19 +79,23 @@ def _from_yaml(text: str) -> tuple[list[MapForm], list[int]]:
 
 
 def _from_csv(text: str) -> tuple[list[MapForm], list[int]]:
+    check_length(text)
     reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")), skipinitialspace=True)
     if missing := [name for name in CSV_COLUMNS if name not in (reader.fieldnames or [])]:
         raise RulesFileError(f"line 1: the column {missing[0]} is missing; needed: {', '.join(CSV_COLUMNS)}")
     forms: dict[tuple[str, str], tuple[MapForm, int]] = {}
+    known: set[tuple[str, str, str]] = set()
     problems: list[tuple[int, str]] = []
-    for row in reader:
+    for row in _rows(reader):
         fulfiller, kind, from_, to = ((row[name] or "").strip() for name in CSV_COLUMNS)
         line, identity = reader.line_num, (fulfiller.casefold(), kind.casefold())
         try:
             if identity not in forms:
                 made = MapForm.model_validate({"fulfiller": fulfiller, "map": kind.lower()})
                 forms[identity] = (made, line)
-            _take(forms[identity][0], from_, to)
+            _take(forms[identity][0], from_, to, is_known=(*identity, from_.casefold()) in known)
+            if to != SKIP:
+                known.add((*identity, from_.casefold()))
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             problems.append((line, f"{first['loc'][-1]}: {first['msg']}"))
@@ -102,7 +106,17 @@ def _from_csv(text: str) -> tuple[list[MapForm], list[int]]:
     return [form for form, _ in forms.values()], [line for _, line in forms.values()]
 
 
-def _take(form: MapForm, from_: str, to: str) -> None:
+def _rows(reader: csv.DictReader[str]) -> Iterator[dict[str, str]]:
+    try:
+        yield from reader
+    except csv.Error:
+        limit = csv.field_size_limit()
+        raise RulesFileError(
+            f"line {reader.line_num + 1}: a value is longer than {limit} characters"
+        ) from None
+
+
+def _take(form: MapForm, from_: str, to: str, *, is_known: bool) -> None:
     """Take one line of a CSV file into its map."""
     if not from_ or not to:
         raise ValueError("from and to must both be given")
@@ -119,6 +133,6 @@ def _take(form: MapForm, from_: str, to: str) -> None:
         return
     if "=" in from_:
         raise ValueError("from can't have an = in it")
-    if from_.casefold() in {_pair(line)[0].casefold() for line in form.lines}:
+    if is_known:
         raise ValueError(f"{from_.casefold()!r} has a line already; case does not count")
     form.lines.append(f"{from_} = {to}")

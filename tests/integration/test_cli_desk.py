@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 
 from models.desk import RunState
 from tasks.desk.errors import RetriableDeskError
+from tasks.spreadsheet import unguarded
 from tests.builders import insert_order, insert_rejected, insert_run
 from tests.commands import RunDesk, refused
 
@@ -84,6 +85,20 @@ def test_a_csv_export_is_safe_in_a_spreadsheet(desk_command: RunDesk, cli_engine
         "A, B",
     )
     assert json.loads(line["items"])[0]["sku"] == "TEE-BLK-M"
+
+
+def test_every_value_of_a_csv_export_comes_back(desk_command: RunDesk, cli_engine: Engine) -> None:
+    evil = ["=1+1", "+44 20 7946 0000", "-5", "@x", "\t=1", "'t Example", "＝1", 'two\nlines, and a "quote"']
+    for text in evil:
+        insert_order(cli_engine, ship_name=text, phone=text, ship_address1=text, order_number=text)
+    lines = csv.DictReader(io.StringIO(desk_command("orders", "export", "--format", "csv").out))
+    orders = [json.loads(line) for line in desk_command("orders", "export").out.splitlines()]
+    for line, order, text in zip(lines, orders, evil, strict=True):
+        assert not line["phone"].startswith(("=", "+", "-", "@", "\t"))
+        assert unguarded(line["shipping_name"]) == order["shipping"]["name"] == text
+        assert unguarded(line["phone"]) == order["phone"] == text
+        assert unguarded(line["shipping_address1"]) == order["shipping"]["address1"]
+        assert unguarded(line["order_number"]) == order["order_number"]
 
 
 def test_an_export_to_a_file_is_private_and_complete(

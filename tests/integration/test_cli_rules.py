@@ -93,3 +93,27 @@ def test_maps_are_loaded_and_tried(
         "item 1: SKU TEE-BLK-M has no mapping to a print SKU",
         "the address has no city",
     ]
+
+
+def test_a_file_that_is_far_too_large_is_named_with_the_limit(desk_command: RunDesk, tmp_path: Path) -> None:
+    """Of a file without an end, no more than the limit is read."""
+    for topic, name in (("rules", "r.yaml"), ("maps", "m.yaml"), ("maps", "m.csv")):
+        (tmp_path / name).symlink_to("/dev/zero")
+        assert f"{name} is larger than 4 MB" in refused(desk_command(topic, "load", str(tmp_path / name)))
+
+
+def test_a_large_csv_of_maps_is_refused_by_its_line_or_read_at_once(
+    desk_command: RunDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maps_commands, "fulfillers", lambda: ["acme"])
+    path, header = tmp_path / "maps.csv", "fulfiller,map,from,to\n"
+    path.write_text(header + "acme,print location,a," + "x" * 200_000)
+    assert "line 2: a value is longer than 131072 characters" in refused(
+        desk_command("maps", "load", str(path))
+    )
+    path.write_text(header + "acme,print location,a,b\n" * 45_000)
+    assert "line 1: the file is longer than 1000000 characters" in refused(
+        desk_command("maps", "load", str(path))
+    )
+    path.write_text(header + "".join(f"acme,print location,a{number},b\n" for number in range(30_000)))
+    assert desk_command("maps", "load", str(path)).code == 0

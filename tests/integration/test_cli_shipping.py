@@ -112,3 +112,17 @@ def test_a_server_that_is_away_changes_nothing(
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
     result = desk_command("ship", "A-1", "--courier", "DPD", "--code", "1")
     assert (result.code, result.out, result.err) == (0, "added shipment 1 of order A-1\n", "")
+
+
+def test_a_file_that_is_too_large_is_named_with_line_and_limit(
+    desk_command: RunDesk, order: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "today.csv"
+    path.write_text("order,courier,code\nA-1,DPD," + "9" * 100_000)
+    assert "today.csv: line 2 is longer than 100000 characters" in refused(
+        desk_command("ship", "--csv", str(path))
+    )
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    assert "today.csv is larger than 20 MB" in refused(desk_command("ship", "--csv", str(path)))
+    assert desk_command("shipments", "--json").out.strip() == "[]"

@@ -42,6 +42,9 @@ from tasks.podos.client import (
     PodosClient,
 )
 from tasks.podos.scan import Scan
+from tasks.rules.lines import MAX_CHARACTERS, MAX_FILE_BYTES
+from tasks.shipment_files import MAX_COLUMNS, MAX_LINE_CHARACTERS, MAX_ROWS
+from tasks.shipment_files import MAX_FILE_BYTES as MAX_CSV_BYTES
 from tasks.transform import PRINT_KEYS
 from tests.documentation import (
     PAGES,
@@ -185,6 +188,8 @@ LIMITS = {
     + "; 10 to connect",
     "All of an answer": seconds_of(SLOWEST_ANSWER_SECONDS),
     "Largest answer": f"{MAX_ANSWER_BYTES >> 20} MB",
+    "CSV file of shipments": f"{MAX_CSV_BYTES // 1_000_000} MB, {MAX_ROWS:,} rows",
+    "File of rules or maps": f"{MAX_CHARACTERS:,} characters",
     "Tries of one request": str(retry.MAX_ATTEMPTS),
     "Retry-After that is waited for": seconds_of(retry.MAX_RETRY_AFTER_SECONDS),
     "Batch size": f"{BATCH_SIZE} orders; {batch_size(FIRST_BATCHES + 1)} after {FIRST_BATCHES} batches",
@@ -207,6 +212,9 @@ def test_the_documented_limits_are_those_of_the_code() -> None:
     assert f"from {retry.FIRST_WAIT_SECONDS} seconds" in reasons["Tries of one request"]
     assert f"up to {seconds_of(retry.MAX_WAIT_SECONDS)}" in reasons["Tries of one request"]
     assert f"every {seconds_of(RENEW_EVERY_SECONDS)}" in reasons["Lease of a run"]
+    shape = f"{MAX_COLUMNS} columns, {MAX_LINE_CHARACTERS:,} characters a line"
+    assert shape in reasons["CSV file of shipments"]
+    assert f"{MAX_FILE_BYTES // 1_000_000} MB" in reasons["File of rules or maps"]
     others = (orderdesk.MAX_ANSWER_BYTES >> 20, webhook.MAX_ANSWER_BYTES >> 10)
     assert "Order Desk's {} MB, a webhook's {} KB".format(*others) in reasons["Largest answer"]
     assert orderdesk.SLOWEST_ANSWER_SECONDS == SLOWEST_ANSWER_SECONDS

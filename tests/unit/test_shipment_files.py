@@ -86,3 +86,17 @@ def test_any_bytes_are_rows_or_a_clear_error(content: bytes) -> None:
         return
     assert all(len(row) == 6 for row in rows)
     assert all(row.reason for row in bad)
+
+
+def test_a_line_or_a_header_without_an_end_is_refused_by_its_number() -> None:
+    long = "order,courier,code\nA-1,DPD,1\nA-2,DPD," + "x" * shipment_files.MAX_LINE_CHARACTERS
+    with pytest.raises(ShipmentFileError, match=r"line 3 is longer than 100000 characters"):
+        read_rows(long.encode())
+    wide = ",".join(["order", "courier", "code", *map(str, range(200))])
+    with pytest.raises(ShipmentFileError, match=r"line 1: the file has more than 200 columns"):
+        read_rows(wide.encode())
+
+
+def test_an_export_that_was_guarded_is_read_as_it_was() -> None:
+    rows, _ = read_rows(b"order,courier,code\n'-A1,DPD,'+0001\n'A2,DPD,1\n")
+    assert [(row.order, row.code) for row in rows] == [("-A1", "+0001"), ("'A2", "1")]
