@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine
@@ -64,8 +65,10 @@ def test_a_failing_check_is_one_trouble_until_it_is_well_again(connected: Connec
 def test_a_failure_before_the_run_began_counts_too(cli_database: Path, engine: Engine) -> None:
     from flows.check_orders import check_for_new_orders
 
-    state = asyncio.run(check_for_new_orders("nobody", return_state=True))
-    assert state.is_failed()
+    async def check() -> Any:
+        return await check_for_new_orders("nobody", return_state=True)
+
+    assert asyncio.run(check()).is_failed()
     reason = watch_of(engine, "check:nobody").reason
     assert reason
     assert "there is no integration 'nobody'" in reason

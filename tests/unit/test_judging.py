@@ -111,7 +111,8 @@ def test_a_pile_is_too_high_only_above_its_threshold(pile: Pile) -> None:
     assert too_high(Backlog(**{field: 3}), thresholds) == {}
     (words,) = too_high(Backlog(**{field: 4}), thresholds).values()
     assert ": 4 (over 3); see: desk " in words
-    assert causes(look(**{field: 4}), attention_over=3, failed_over=3) == [pile.value]
+    high = Look({}, {}, {}, Backlog(**{field: 4}))
+    assert causes(high, attention_over=3, failed_over=3) == [pile.value]
 
 
 def test_a_cause_names_its_work() -> None:
