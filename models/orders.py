@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 
-class NewItem(NamedTuple):
+class NewItem(msgspec.Struct, gc=False):
     """One line of a new order; ``metadata`` carries the print keys, text to text."""
 
     position: int
@@ -22,7 +24,7 @@ class NewItem(NamedTuple):
     metadata: dict[str, str]
 
 
-class NewOrder(NamedTuple):
+class NewOrder(msgspec.Struct, gc=False):
     """One order, its columns named as in the table ``orders``."""
 
     source_id: str

@@ -69,7 +69,10 @@ JsonValue = JSON().with_variant(JSONB(), "postgresql")
 BigId = BigInteger().with_variant(Integer(), "sqlite")
 
 
+_LENGTH_WITHOUT_ZONE = len("2026-11-23 10:15:00.000000")
+
+
 def utc_text(instant: datetime) -> str:
     """Return an instant as SQLite's column text, for statements that bypass the column types."""
     in_utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
-    return in_utc.replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
+    return in_utc.isoformat(" ", "microseconds")[:_LENGTH_WITHOUT_ZONE]

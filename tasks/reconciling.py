@@ -12,7 +12,7 @@ from models.reconciling import Difference, Finding, OrderHere, ShipmentHere
 from models.reports import Outcome
 from tasks.tracking_rules import code_key
 
-ADDRESS = tuple(name for name in NewOrder._fields if name.startswith("ship_"))
+ADDRESS = tuple(name for name in NewOrder.__struct_fields__ if name.startswith("ship_"))
 MAX_FIELDS_NAMED = 10
 _ON_ITS_WAY = (OutboxState.SENT, OutboxState.ALREADY_THERE, OutboxState.WAITING, OutboxState.FAILED)
 _IN_PODOS = (OutboxState.SENT, OutboxState.ALREADY_THERE)

@@ -16,7 +16,6 @@ from models.filters import CountryMode, ImportSettings
 from models.orders import NewItem, NewOrder
 from models.podos import Application, Fulfillment, FulfillmentItem, Price
 from models.reports import Outcome
-from tasks.beside import beside
 from tasks.podos.parsing import Unreadable
 from tasks.podos.scan import Batch
 
@@ -119,12 +118,9 @@ def print_metadata(items: Sequence[FulfillmentItem]) -> list[dict[str, str]]:
     metadata: list[dict[str, str]] = [{} for _ in items]
     numbers = numbered_within([index for index, _ in prints])
     for (index, application), number in zip(prints, numbers, strict=True):
-        keys = metadata[index]
-        for key, value in zip(_print_keys(number), _print_values(application), strict=True):
-            if value:
-                keys[key] = value
+        _number_print(metadata[index], application, number)
         if number == 1 and (sku := sku_of(items[index])):
-            keys["print_sku"] = sku
+            metadata[index]["print_sku"] = sku
     return metadata
 
 
@@ -144,16 +140,23 @@ def _print_keys(number: int) -> tuple[str, ...]:
     return tuple(f"{key}_{number}" for key in PRINT_KEYS)
 
 
-def _print_values(application: Application) -> tuple[str | None, ...]:
-    size = application.dimensions
-    return (
-        _clean(application.design),
-        _clean(application.placement),
-        _clean(application.technology),
-        _clean(application.mockup),
-        _millimetres(size.width) if size else None,
-        _millimetres(size.height) if size else None,
-    )
+def _number_print(keys: dict[str, str], application: Application, number: int) -> None:
+    """Add one print's keys, all with its number."""
+    url, location, technology, preview, width, height = _print_keys(number)
+    if value := _clean(application.design):
+        keys[url] = value
+    if value := _clean(application.placement):
+        keys[location] = value
+    if value := _clean(application.technology):
+        keys[technology] = value
+    if value := _clean(application.mockup):
+        keys[preview] = value
+    if (size := application.dimensions) is None:
+        return
+    if value := _millimetres(size.width):
+        keys[width] = value
+    if value := _millimetres(size.height):
+        keys[height] = value
 
 
 def _to_item(item: FulfillmentItem, position: int, prints: dict[str, str]) -> NewItem:
@@ -260,7 +263,9 @@ def _clean(text: str | None) -> str | None:
     """Return text without the white space around it, None for nothing; PostgreSQL takes no NUL."""
     if not text:
         return None
-    return (text.replace("\x00", "") if "\x00" in text else text).strip() or None
+    if "\x00" in text:
+        text = text.replace("\x00", "")
+    return text.strip() or None
 
 
 def _country(row: Fulfillment) -> str | None:
@@ -274,7 +279,12 @@ def _fold(text: str | None) -> str:
 
 
 def _amount(price: Price | None) -> Decimal | None:
-    amount = _clean(price.amount) if price else None
+    return _decimal(price.amount) if price and price.amount else None
+
+
+@lru_cache(maxsize=4096)
+def _decimal(text: str) -> Decimal | None:
+    amount = _clean(text)
     return Decimal(amount) if amount else None
 
 
@@ -290,4 +300,4 @@ async def transform_orders(
     batch: Batch, settings: ImportSettings, *, from_first_import_date: bool = True
 ) -> Prepared:
     """Prepare one batch for the desk (see ``prepare``)."""
-    return await beside(prepare, batch, settings, from_first_import_date=from_first_import_date)
+    return prepare(batch, settings, from_first_import_date=from_first_import_date)

@@ -69,7 +69,7 @@ def _copy_table(source: Engine, target: Engine, table: Table) -> Iterator[int]:
         ).first()
     for rows in _chunks(source, table, tuple(last) if last else None):
         with writing(target) as connection:
-            insert_new(connection, table.name, [column.name for column in table.c], [*map(_adapted, rows)])
+            insert_new(connection, table.name, tuple(table.c.keys()), [*map(_adapted, rows)])
         yield len(rows)
 
 

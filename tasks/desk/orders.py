@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 from sqlalchemy import Connection, Table, Text, column, func, select, text
 
 from models.desk import Order, OrderItem
@@ -17,13 +19,14 @@ from tasks.desk.bulk import insert_new
 ORDERS: Table = Order.__table__  # type: ignore[attr-defined]
 ITEMS: Table = OrderItem.__table__  # type: ignore[attr-defined]
 
-_OWN_COLUMNS = tuple(name for name in NewOrder._fields if name not in {"items", "attention"})
+_OWN_COLUMNS = tuple(name for name in NewOrder.__struct_fields__ if name not in {"items", "attention"})
 _CREATED, _UPDATED, _VALUE, _EXTRAS = (
     _OWN_COLUMNS.index(name) for name in ("podos_created_at", "podos_updated_at", "declared_value", "extras")
 )
 _RUN_COLUMNS = ("integration", "project", "import_run_id", "imported_at")
 _ORDER_COLUMNS = ("id", "folder_id", *_RUN_COLUMNS, *_OWN_COLUMNS)
-_ITEM_COLUMNS = ("order_id", *NewItem._fields)
+_JSON = msgspec.json.Encoder()
+_ITEM_COLUMNS = ("order_id", *NewItem.__struct_fields__)
 
 
 def existing_source_ids(connection: Connection, project: str, source_ids: Collection[str]) -> set[str]:
@@ -81,12 +84,9 @@ def insert_orders(
     all_inserted = insert_new(connection, ORDERS.name, _ORDER_COLUMNS, rows)
     inserted = set(ids) if all_inserted else _present(connection, ids)
     items = [
-        _item_row(id_, item)
-        for id_, order in zip(ids, orders, strict=True)
-        if id_ in inserted
-        for item in order.items
+        (id_, item) for id_, order in zip(ids, orders, strict=True) if id_ in inserted for item in order.items
     ]
-    insert_new(connection, ITEMS.name, _ITEM_COLUMNS, items)
+    insert_new(connection, ITEMS.name, _ITEM_COLUMNS, _item_rows(items))
     return {order.source_id: id_ for id_, order in zip(ids, orders, strict=True) if id_ in inserted}
 
 
@@ -107,18 +107,26 @@ def _present(connection: Connection, ids: Sequence[int]) -> set[int]:
 
 def _order_values(order: NewOrder, adapt_time: Callable[[datetime], datetime | str]) -> list[Any]:
     """Return the order's own values as the driver takes them; amounts as exact text."""
-    values: list[Any] = list(order[: len(_OWN_COLUMNS)])
+    values: list[Any] = list(astuple(order)[: len(_OWN_COLUMNS)])
     values[_CREATED] = adapt_time(order.podos_created_at)
     values[_UPDATED] = adapt_time(order.podos_updated_at) if order.podos_updated_at else None
-    values[_VALUE] = None if order.declared_value is None else str(order.declared_value)
-    values[_EXTRAS] = msgspec.json.encode(order.extras).decode() if order.extras else None
+    values[_VALUE] = _exact_text(order.declared_value)
+    values[_EXTRAS] = _JSON.encode(order.extras).decode() if order.extras else None
     return values
 
 
-def _item_row(order_id: int, item: NewItem) -> tuple[Any, ...]:
-    value = None if item.declared_value is None else str(item.declared_value)
-    metadata = msgspec.json.encode(item.metadata).decode()
-    return (order_id, *item[:7], value, item.currency, metadata)
+def _item_rows(items: Sequence[tuple[int, NewItem]]) -> list[tuple[Any, ...]]:
+    """Return items as the driver takes them, each with the id of its order."""
+    metadata = _JSON.encode_lines([item.metadata for _, item in items]).decode().split("\n")
+    rows = []
+    for (order_id, item), text_of_metadata in zip(items, metadata, strict=False):  # a last line is empty
+        *values, value, currency, _ = astuple(item)
+        rows.append((order_id, *values, _exact_text(value), currency, text_of_metadata))
+    return rows
+
+
+def _exact_text(amount: Decimal | None) -> str | None:
+    return None if amount is None else str(amount)
 
 
 def _as_it_is(instant: datetime) -> datetime:

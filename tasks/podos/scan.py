@@ -19,7 +19,9 @@ NEWEST_ROWS = 20
 MIN_PAGES_TO_SPLIT = 2
 MIN_SPLIT = timedelta(seconds=4)
 PAGES_AHEAD = 2
-"""How many pages of each window are kept in memory while nobody asks for a batch."""
+"""How many pages of each window are kept in memory while nobody asks for a batch; but at least:"""
+ROWS_AHEAD = 500
+"""As many as a batch has: the next one is read while this one is written."""
 SLOW_PAGE_SECONDS = 0.02
 """A page that comes quicker costs more to read than to wait for: a second connection would not help."""
 
@@ -198,7 +200,8 @@ class Scan:
             self._came.set()
 
     async def _until_there_is_room(self) -> None:
-        while not self._is_awaited and len(self._rows) >= PAGES_AHEAD * self._page_size * len(self._lanes):
+        enough = max(ROWS_AHEAD, PAGES_AHEAD * self._page_size * len(self._lanes))
+        while not self._is_awaited and len(self._rows) >= enough:
             self._gave.clear()
             await self._gave.wait()
 

@@ -69,7 +69,7 @@ async def _next_prepared(scan: Scan, plan: ScanPlan, run: ImportRunContext) -> P
         return None
     if plan.field == "updatedAt":
         recognize(batch, run)
-    return await beside(prepare, batch, run.settings)
+    return prepare(batch, run.settings)
 
 
 def main() -> None:

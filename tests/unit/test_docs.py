@@ -245,8 +245,8 @@ def test_every_exported_key_is_documented() -> None:
 
 def test_every_mapped_column_is_documented() -> None:
     for heading, fields, elsewhere in (
-        ("The order", NewOrder._fields, {"attention", "items"}),
-        ("Its items", NewItem._fields, set[str]()),
+        ("The order", NewOrder.__struct_fields__, {"attention", "items"}),
+        ("Its items", NewItem.__struct_fields__, set[str]()),
     ):
         table = rows(section(page("docs/mapping.md"), heading))
         documented = {code for cells in table for code in codes(cells[1])}

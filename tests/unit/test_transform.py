@@ -446,6 +446,8 @@ def values_of(value: object) -> Iterator[object]:
         for key, one in value.items():
             yield from values_of(key)
             yield from values_of(one)
+    elif isinstance(value, (NewOrder, NewItem)):
+        yield from values_of(msgspec.structs.astuple(value))
     elif isinstance(value, (list, tuple)):
         for one in value:
             yield from values_of(one)
