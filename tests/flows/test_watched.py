@@ -65,18 +65,10 @@ def test_a_failing_check_is_one_trouble_until_it_is_well_again(connected: Connec
 def test_a_failure_before_the_run_began_counts_too(cli_database: Path, engine: Engine) -> None:
     from flows.check_orders import check_for_new_orders
 
-<<<<<<< HEAD
     async def check() -> Any:
         return await check_for_new_orders("nobody", return_state=True)
 
     assert asyncio.run(check()).is_failed()
-=======
-    async def final_state() -> Any:
-        return await check_for_new_orders("nobody", return_state=True)
-
-    state = asyncio.run(final_state())
-    assert state.is_failed()
->>>>>>> c421b56 (Say the types of three tests as mypy reads them)
     reason = watch_of(engine, "check:nobody").reason
     assert reason
     assert "there is no integration 'nobody'" in reason

@@ -21,7 +21,7 @@ def rows(count: int) -> list[tuple[int, str, str]]:
 def stored(desk: Engine) -> dict[int, str]:
     with reading(desk) as connection:
         found = connection.execute(select(FOLDERS.c.id, FOLDERS.c.name).where(FOLDERS.c.id >= FIRST)).all()
-    return {id_: name for id_, name in found}
+    return {row.id: row.name for row in found}
 
 
 @pytest.mark.parametrize("count", [1, GROUPS[0] - 1, GROUPS[0], 2 * GROUPS[0] + 77])
