@@ -6,13 +6,15 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from models.maps import MapForm, MapKind, Maps, MapsFile, Missing, WordMap
+from models.rules import Line
 from tasks.rules.lines import RulesFileError, check_length, read_yaml, told, validated
 
 CSV_COLUMNS = ("fulfiller", "map", "from", "to")
 ANY_WORD = "*"
+_LINE: TypeAdapter[str] = TypeAdapter(Line)
 SKIP, STOP, PASS = "(skip)", "(stop)", "(pass)"
 
 
@@ -80,15 +82,11 @@ def _from_yaml(text: str) -> tuple[list[MapForm], list[int]]:
 
 def _from_csv(text: str) -> tuple[list[MapForm], list[int]]:
     check_length(text)
-    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")), skipinitialspace=True)
-    if missing := [name for name in CSV_COLUMNS if name not in (reader.fieldnames or [])]:
-        raise RulesFileError(f"line 1: the column {missing[0]} is missing; needed: {', '.join(CSV_COLUMNS)}")
     forms: dict[tuple[str, str], tuple[MapForm, int]] = {}
     known: set[tuple[str, str, str]] = set()
     problems: list[tuple[int, str]] = []
-    for row in _rows(reader):
-        fulfiller, kind, from_, to = ((row[name] or "").strip() for name in CSV_COLUMNS)
-        line, identity = reader.line_num, (fulfiller.casefold(), kind.casefold())
+    for line, (fulfiller, kind, from_, to) in _csv_lines(text):
+        identity = (fulfiller.casefold(), kind.casefold())
         try:
             if identity not in forms:
                 made = MapForm.model_validate({"fulfiller": fulfiller, "map": kind.lower()})
@@ -97,8 +95,7 @@ def _from_csv(text: str) -> tuple[list[MapForm], list[int]]:
             if to != SKIP:
                 known.add((*identity, from_.casefold()))
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            problems.append((line, f"{first['loc'][-1]}: {first['msg']}"))
+            problems.append((line, _words(error)))
         except ValueError as error:
             problems.append((line, str(error)))
     if problems:
@@ -106,14 +103,18 @@ def _from_csv(text: str) -> tuple[list[MapForm], list[int]]:
     return [form for form, _ in forms.values()], [line for _, line in forms.values()]
 
 
-def _rows(reader: csv.DictReader[str]) -> Iterator[dict[str, str]]:
+def _csv_lines(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Yield the values of ``CSV_COLUMNS`` of each row, with the line that it ends on."""
+    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""), skipinitialspace=True)
     try:
-        yield from reader
+        if missing := [name for name in CSV_COLUMNS if name not in (reader.fieldnames or [])]:
+            needed = ", ".join(CSV_COLUMNS)
+            raise RulesFileError(f"line 1: the column {missing[0]} is missing; needed: {needed}")
+        for row in reader:
+            yield reader.line_num, tuple((row[name] or "").strip() for name in CSV_COLUMNS)
     except csv.Error:
-        limit = csv.field_size_limit()
-        raise RulesFileError(
-            f"line {reader.line_num + 1}: a value is longer than {limit} characters"
-        ) from None
+        line, limit = reader.line_num + 1, csv.field_size_limit()
+        raise RulesFileError(f"line {line}: a value is longer than {limit} characters") from None
 
 
 def _take(form: MapForm, from_: str, to: str, *, is_known: bool) -> None:
@@ -124,15 +125,29 @@ def _take(form: MapForm, from_: str, to: str, *, is_known: bool) -> None:
         if to in {STOP, PASS}:
             form.missing = Missing(to.strip("()"))
         else:
-            form.default = to
+            form.default = _checked(to)
         return
     if to == SKIP:
         if form.map is not MapKind.PRINT_SKU:
             raise ValueError("only a `print sku` map has a skip list")
-        form.skip.append(from_)
+        form.skip.append(_checked(from_))
         return
     if "=" in from_:
         raise ValueError("from can't have an = in it")
     if is_known:
         raise ValueError(f"{from_.casefold()!r} has a line already; case does not count")
-    form.lines.append(f"{from_} = {to}")
+    form.lines.append(_checked(f"{from_} = {to}"))
+
+
+def _checked(line: str) -> str:
+    """Return a line as a map takes it; what YAML can't bring in, CSV can't either."""
+    try:
+        return _LINE.validate_python(line)
+    except ValidationError as error:
+        raise ValueError(_words(error)) from None
+
+
+def _words(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    message = str(first["msg"]).removeprefix("Value error, ")
+    return f"{first['loc'][-1]}: {message}" if first["loc"] else message

@@ -330,6 +330,29 @@ AS_CSV = "fulfiller,map,from,to\n" + "\n".join(
 )
 
 
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ("acme,carrier,a\x00,b", "line 3: only printable characters"),
+        ("acme,carrier,a,b\x07", "line 3: only printable characters"),
+        ("acme,carrier,*,b\x07", "line 3: only printable characters"),
+        ("acme,print sku,a\x00,(skip)", "line 3: only printable characters"),
+        (f"acme,carrier,a,{'b' * 600}", "line 3: .* should have at most 500"),
+        (f"acme,carrier,a,{'b' * 140_000}", "line 3: a value is longer than"),
+        ("ac\x00me,carrier,a,b", "line 3: fulfiller: only printable characters"),
+    ],
+)
+def test_a_row_of_a_csv_file_that_yaml_could_not_say_is_told(row: str, problem: str) -> None:
+    with pytest.raises(RulesFileError, match=problem):
+        load_maps(f"fulfiller,map,from,to\nacme,carrier,UPS Ground,UPS\n{row}\n", is_csv=True)
+
+
+def test_a_csv_file_may_have_the_line_ends_of_any_machine() -> None:
+    assert maps_of(load_maps(AS_CSV.replace("\n", "\r"), is_csv=True)) == maps_of(
+        load_maps(AS_CSV, is_csv=True)
+    )
+
+
 def test_a_csv_file_says_the_same_as_yaml() -> None:
     maps = maps_of(load_maps(MAPS, is_csv=False))
     assert maps == maps_of(load_maps(AS_CSV, is_csv=True))
