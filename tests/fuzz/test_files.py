@@ -20,13 +20,14 @@ from tasks.rules.lines import RulesFileError
 from tasks.rules.map_files import load_maps, maps_of
 from tasks.shipment_files import ShipmentFileError
 from tasks.shipping import Taken, take_file
+from tasks.spreadsheet import unguarded
 from tests.builders import insert_order, insert_run
 from tests.fuzz.looking import Looking
 
 NOW = datetime(2026, 11, 23, 10, 15, tzinfo=UTC)
 ORDERS = ("A-1", "007", "1E5", "=1+1", "Ä 2")
 HEADER = ("order", "courier", "code", "url", "shipped_at")
-HUGE = "9" * 140_000
+HUGE = "9" * 140_000  # more than a value may have
 
 cells = st.one_of(
     st.sampled_from(
@@ -46,7 +47,7 @@ cells = st.one_of(
                 "\x00",
                 "a\x00b",
             ),
-            *("a\nb", '"', '""', "a;b", "a,b", "\ufeff", "\u202e1", "DPD", "2026-11-23", "0001-01-01", HUGE),
+            *("a\nb", '"', '""', "a;b", "a,b", "\ufeff", "\u202e1", "DPD", "2026-11-23", "0001-01-01"),
             *("https://x.example.test/1", "javascript:x", "http://[", "9" * 5000),
         )
     ),
@@ -90,7 +91,7 @@ broken_files = st.one_of(
         ),
         csv_files(),
         st.integers(0, 10_000),
-        st.sampled_from((b'"', b"\x00", b"\xff", b"\r", b"\n", b'\n"', b",,,,,,", b""))
+        st.sampled_from((b'"', b"\x00", b"\xff", b"\r", b"\n", b'\n"', b",,,,,,", HUGE.encode(), b""))
         | st.binary(max_size=6),
     ),
     st.builds(
@@ -136,8 +137,9 @@ def test_every_row_of_a_shipment_file_is_taken_or_told(desk: Engine, looking: Lo
         if strict and taken.bad:
             assert not shipments
             return
-        for line, (order, courier, code, _, _) in file.rows:
-            if any(cell.strip() for cell in (order, courier, code)) and line not in bad_lines:
+        for line, written in file.rows:
+            order, courier, code = (unguarded(cell) for cell in written[:3])
+            if any(cell.strip() for cell in written) and line not in bad_lines:
                 assert (ids[order.strip()], courier.strip(), code.strip()) in shipments
         again = take_file(desk, file.content, strict=strict, overwrite=False, now=NOW)
         assert (again.added, again.bad, kept(desk)) == (0, taken.bad, shipments)
@@ -170,7 +172,7 @@ def test_any_bytes_are_rows_or_a_clear_error(desk: Engine, looking: Looking) -> 
         try:
             taken = take_file(desk, content, strict=strict, overwrite=False, now=NOW)
         except ShipmentFileError as error:
-            assert str(error).startswith("the file ")
+            assert re.match(r"the file |line \d+ ", str(error))
             taken = Taken([], 0, 0, [], set())
         assert len(kept(desk)) == taken.added
         assert all(1 <= row.line <= content.count(b"\n") + content.count(b"\r") + 1 for row in taken.bad)
