@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import typer
 
 from deployments.commands import (
+    alerting,
     backfills,
     copying,
     folders,
@@ -49,6 +50,7 @@ TOPICS = (
     reconciling,
     history,
     watching,
+    alerting,
     privacy,
 )
 

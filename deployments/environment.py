@@ -14,6 +14,8 @@ PREFECT_DEFAULTS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     # The UI asks the address it was loaded from, whatever host and port that is.
     "PREFECT_SERVER_UI_API_URL": "/api",
+    # Nor does another page need to: by default a page of any address could ask a server of this machine.
+    "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": "http://127.0.0.1",
     # A cold temporary server takes longer than Prefect's own 20 seconds on a busy machine.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
     "PREFECT_LOGGING_EXTRA_LOGGERS": "tasks,flows",
@@ -28,10 +30,13 @@ PREFECT_DEFAULTS = {
 def prepare_prefect(*, quiet: bool = False, api_url: str | None = None) -> None:
     """Set Prefect's environment for this process and its children. Safe to repeat.
 
+    Files that they make are for their user alone: Prefect's database holds tokens.
+
     Args:
         quiet: keep run logs off the terminal; they still go to the server.
         api_url: the server to use, whatever the environment says.
     """
+    os.umask(0o077)
     if api_url:
         os.environ["PREFECT_API_URL"] = api_url
     defaults = dict(PREFECT_DEFAULTS)

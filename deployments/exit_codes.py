@@ -32,6 +32,8 @@ EXIT_CODES = {
     "tasks.integrations.IntegrationError": ExitCode.BAD_INPUT,
     "tasks.fulfillers.interface.RefusedError": ExitCode.FAILED,
     "tasks.fulfillers.interface.FulfillerError": ExitCode.BAD_INPUT,
+    "deployments.local.PasswordNeededError": ExitCode.BAD_INPUT,
+    "deployments.alerts.AlertsError": ExitCode.BAD_INPUT,
     "tasks.planning.WindowError": ExitCode.BAD_INPUT,
     "tasks.shipment_files.ShipmentFileError": ExitCode.BAD_INPUT,
     "tasks.rules.lines.RulesFileError": ExitCode.BAD_INPUT,

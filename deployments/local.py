@@ -20,6 +20,7 @@ from deployments.environment import ROOT
 from deployments.sandbox.server import Sandbox, SandboxSettings
 
 HOST = "127.0.0.1"
+_EVERYWHERE = {"0.0.0.0": HOST, "::": "::1"}  # noqa: S104 - refused without a password
 START_TIMEOUT_SECONDS = 120.0
 STOP_TIMEOUT_SECONDS = 20.0
 PREFECT = "prefect"
@@ -30,22 +31,39 @@ class LocalError(Exception):
     """The local system could not be started, or a part of it died; the text says which."""
 
 
-def run_everything(*, port: int, sandbox_orders: int | None, say: Callable[[str], None]) -> None:
+class PasswordNeededError(LocalError):
+    """The Prefect server would be open to others, or its clients kept out; the text says what to set."""
+
+
+def run_everything(
+    *,
+    host: str,
+    port: int,
+    metrics_port: int | None,
+    sandbox_orders: int | None,
+    say: Callable[[str], None],
+) -> None:
     """Start everything, say the addresses, and stop it all on Ctrl-C or SIGTERM.
 
     Args:
-        port: of the Prefect server on 127.0.0.1; PREFECT_API_URL names it already (``prepare_prefect``).
+        host: the address that the Prefect server listens on; one that others reach needs a password.
+        port: of the Prefect server; PREFECT_API_URL names it already (``prepare_prefect``).
+        metrics_port: on 127.0.0.1, for ``/metrics`` and ``/health``; None: they are not served.
         sandbox_orders: size of the sandbox podOS to add, None for no sandbox.
         say: tells the person at the terminal.
 
     Raises:
-        LocalError: the port is taken, or a part ended by itself.
+        LocalError: a password is needed, the port is taken, or a part ended by itself.
     """
-    check_port(port)
-    with _stopped_by_signals(), ExitStack() as stack:
-        server = stack.enter_context(child(SERVER, "server", "start", "--host", HOST, "--port", str(port)))
-        _wait_for_server(server, f"http://{HOST}:{port}/api/health")
-        say(f"Prefect server: http://{HOST}:{port}")
+    protect(host)
+    check_port(port, host)
+    if metrics_port is not None:
+        check_port(metrics_port, option="--metrics-port")
+    url = address_of(host, port)
+    with stopped_by_signals(), ExitStack() as stack:
+        server = stack.enter_context(child(SERVER, "server", "start", "--host", host, "--port", str(port)))
+        _wait_for_server(server, f"{url}/api/health")
+        say(f"Prefect server: {url}")
         _set_up()
         if sandbox_orders is not None:
             sandbox = stack.enter_context(Sandbox(SandboxSettings(orders=sandbox_orders, broken=1)))
@@ -53,7 +71,11 @@ def run_everything(*, port: int, sandbox_orders: int | None, say: Callable[[str]
             say(f"connected as:   {_connect_sandbox(sandbox)}")
         worker = stack.enter_context(child(PREFECT, "worker", "start", "--pool", "desk", "--limit", "4"))
         say("worker:         started; the deployments of prefect.yaml are ready")
-        say(f"in another terminal: export PREFECT_API_URL=http://{HOST}:{port}/api")
+        say(f"alerts:         {_alerts()}")
+        if metrics_port is not None:
+            watching = stack.enter_context(_metrics(metrics_port))
+            say(f"metrics:        {watching}/metrics, health: {watching}/health")
+        say(f"in another terminal: export PREFECT_API_URL={url}/api")
         say("Ctrl-C stops all of it")
         _watch({"server": server, "worker": worker})
 
@@ -102,11 +124,49 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def check_port(port: int) -> None:
+def address_of(host: str, port: int) -> str:
+    """Return where this machine reaches a server that listens on a host."""
+    reached = _EVERYWHERE.get(host, host)
+    return f"http://{f'[{reached}]' if ':' in reached else reached}:{port}"
+
+
+def protect(host: str) -> None:
+    """Make sure that nobody on the network gets in without a password.
+
+    Raises:
+        PasswordNeededError: other machines can reach the host, and no password is set; or server and clients
+            would have different ones.
+    """
+    from prefect.settings import get_current_settings
+
+    from models.web_address import is_loopback
+
+    settings = get_current_settings()
+    server, client = settings.server.api.auth_string, settings.api.auth_string
+    if server is None and not is_loopback(host):
+        raise PasswordNeededError(
+            f"other machines can reach {host}, and who reaches the server can read tokens: set in the "
+            "environment PREFECT_SERVER_API_AUTH_STRING and PREFECT_API_AUTH_STRING, both to the same "
+            "name:password, then start again (docs/runbook.md, A password for the Prefect server)"
+        )
+    if server is None:
+        return
+    name, _, password = server.get_secret_value().partition(":")
+    if not name or not password:
+        raise PasswordNeededError("PREFECT_SERVER_API_AUTH_STRING must be name:password")
+    if client is None or client.get_secret_value() != server.get_secret_value():
+        raise PasswordNeededError(
+            "PREFECT_API_AUTH_STRING must be the same as PREFECT_SERVER_API_AUTH_STRING: set both"
+        )
+    os.environ.setdefault("PREFECT_SERVER_CSRF_PROTECTION_ENABLED", "true")
+
+
+def check_port(port: int, host: str = HOST, option: str = "--port") -> None:
     """Make sure that nothing listens on a port of this machine."""
-    with socket.socket() as probe:
-        if probe.connect_ex((HOST, port)) == 0:
-            raise LocalError(f"port {port} is taken: stop what runs there, or give another with --port")
+    reached = _EVERYWHERE.get(host, host)
+    with socket.socket(socket.AF_INET6 if ":" in reached else socket.AF_INET) as probe:
+        if probe.connect_ex((reached, port)) == 0:
+            raise LocalError(f"port {port} is taken: stop what runs there, or give another with {option}")
 
 
 def _wait_for_server(server: subprocess.Popen[bytes], address: str) -> None:
@@ -126,6 +186,21 @@ def _set_up() -> None:
     from deployments.setup import set_up_server
 
     asyncio.run(set_up_server())
+
+
+@contextmanager
+def _metrics(port: int) -> Iterator[str]:
+    from deployments.watch_server import serving
+
+    with serving(port) as address:
+        yield address
+
+
+def _alerts() -> str:
+    from deployments.setup import alerts_go_to
+
+    where = asyncio.run(alerts_go_to())
+    return f"go to {where}" if where else "none are sent yet: desk alerts setup --webhook URL"
 
 
 def _connect_sandbox(sandbox: Sandbox) -> str:
@@ -148,7 +223,7 @@ def _connect_sandbox(sandbox: Sandbox) -> str:
 
 
 @contextmanager
-def _stopped_by_signals() -> Iterator[None]:
+def stopped_by_signals() -> Iterator[None]:
     """Make SIGTERM end the system as Ctrl-C does."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in before:

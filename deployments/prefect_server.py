@@ -21,12 +21,13 @@ from prefect.server.models import block_documents
 from pydantic import ValidationError
 
 from deployments.ask_again import AskAgain
+from models.alerts import AlertWebhook
 from models.fulfillers import KINDS
 from models.settings import Integration
 from tasks.integrations import problems_of
 
 BUSY_TIMEOUT_SECONDS = 5
-BLOCKS: tuple[type[Block], ...] = (Integration, *KINDS.values())
+BLOCKS: tuple[type[Block], ...] = (Integration, AlertWebhook, *KINDS.values())
 CHECKED: dict[str, type[Block]] = {str(block.get_block_type_slug()): block for block in BLOCKS}
 _TELLING = {
     "podos-integration": {"base_url", "statuses"},

@@ -20,9 +20,11 @@ from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectNotFound
 from prefect.workers.process import ProcessWorker
 
+from deployments.alerts import complete_alerts, save_webhook, set_up_alerts, usual_silence
 from deployments.environment import ROOT
+from models.alerts import AlertWebhook
 from models.fulfillers import KINDS
-from models.settings import Integration
+from models.settings import Environment, Integration
 
 WORK_POOL = "desk"
 DEAD_RUNS = "podos-order-desk: runs whose process died"
@@ -46,10 +48,18 @@ async def set_up_server() -> None:
         await client.create_work_pool(pool, overwrite=True)
     _prefect("--no-prompt", "deploy", "--all")
     await _restore(schedules)
-    blocks: tuple[type[Block], ...] = (Integration, *KINDS.values())
+    blocks: tuple[type[Block], ...] = (Integration, AlertWebhook, *KINDS.values())
     for block in blocks:
         await block.register_type_and_schema()
     await _watch_for_dead_runs()
+
+
+async def alerts_go_to() -> str | None:
+    """Complete the alerts, set up from DESK_ALERT_WEBHOOK if need be; return where they go, None: nowhere."""
+    silence = await usual_silence()
+    if address := Environment().desk_alert_webhook:
+        await set_up_alerts(await save_webhook(address), silence)
+    return await complete_alerts(silence)
 
 
 def job_template() -> dict[str, Any]:

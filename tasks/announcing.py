@@ -7,17 +7,25 @@ import logging
 from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
+from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from prefect.client.orchestration import PrefectClient
 from prefect.settings import PREFECT_API_AUTH_STRING
 
 from models.settings import Environment
+from models.watching import Pile, Watch, work_of
 
 logger = logging.getLogger(__name__)
 
 SHIPMENTS_ADDED = "podos-order-desk.shipments-added"
 ORDERS_QUEUED = "podos-order-desk.orders-queued"
+WORK_FAILED = "podos-order-desk.alert.work-failed"
+ORDERS_WAIT = "podos-order-desk.alert.orders-wait"
+NOT_SENT = "podos-order-desk.alert.not-sent"
+ALERT_TEST = "podos-order-desk.alert.test"
+CLEARED = "podos-order-desk.alert-cleared"
+CHECK_NOTED = "podos-order-desk.check-noted"
+CAUSE = "podos-order-desk.cause"
 INTEGRATION = "podos-order-desk.integration"
 ORDER = "podos-order-desk.order"
 FULFILLER = "podos-order-desk.fulfiller"
@@ -60,6 +68,48 @@ async def announce_rule_events(events: Collection[dict[str, Any]]) -> bool:
         for one in events
     ]
     return await _announce(named)
+
+
+async def announce_watches(alerts: Collection[Watch], over: Collection[str], checked: str | None) -> bool:
+    """Send the events of what is watched over, if a server is set; never an error.
+
+    Args:
+        alerts: troubles to tell of; one that is sent again is still the same event.
+        over: causes that were told and are over.
+        checked: the cause of a check whose end is in the desk, whether it was complete or failed.
+
+    Returns:
+        Whether the server took them.
+    """
+    events = [alert_of(watch) for watch in alerts]
+    events += [_event(CLEARED, CAUSE, {"cause": cause}, _resource(cause)) for cause in over]
+    if checked:
+        events.append(_event(CHECK_NOTED, CAUSE, {"cause": checked}, _resource(checked)))
+    return await _announce(events)
+
+
+def alert_of(watch: Watch) -> dict[str, Any]:
+    """Return the event that tells of a trouble; its id follows from the cause and when it began."""
+    payload = {"cause": watch.cause, "since": str(watch.trouble_at), "reason": watch.reason or ""}
+    event = _event(alert_event(watch.cause), CAUSE, payload, _resource(watch.cause))
+    return event | {"id": str(uuid5(NAMESPACE_URL, f"{watch.cause} {watch.trouble_at}"))}
+
+
+def alert_event(cause: str) -> str:
+    """Return the name of the event that tells of a cause."""
+    if work_of(cause):
+        return WORK_FAILED
+    return ORDERS_WAIT if cause in {Pile.NEEDS_ATTENTION, Pile.REJECTED} else NOT_SENT
+
+
+async def announce_test() -> str | None:
+    """Send the event of a test alert; return its id, None if no server took it."""
+    event = _event(ALERT_TEST, CAUSE, {"cause": "test", "reason": "this is a test"}, "test")
+    return str(event["id"]) if await _announce([event]) else None
+
+
+def _resource(cause: str) -> str:
+    return cause.replace(":", ".")
 
 
 def _event(event: str, resource: str, payload: dict[str, str], name: str) -> dict[str, Any]:

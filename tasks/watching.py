@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,9 +12,10 @@ from sqlalchemy import Engine
 
 from models.settings import Environment
 from models.watching import Pile, Thresholds, Work, cause_of
+from tasks.announcing import announce_watches
 from tasks.desk.engine import opened_desk
 from tasks.desk.errors import DeskError
-from tasks.desk.watching import look_at_desk, note, watch
+from tasks.desk.watching import look_at_desk, note, take_untold, untell, watch
 from tasks.judging import deaths, short, too_high
 
 logger = logging.getLogger(__name__)
@@ -30,35 +31,51 @@ async def watched(work: Work, name: str, run: Awaitable[State[Any]]) -> State[An
         name: whose.
         run: the work; its error is noted and raised.
     """
-    cause = cause_of(work, name)
-    _look_over(cause)  # a run that dies is found by the next one, however that ends
+    await _look_over(work, name)  # a run that dies is found by the next one, however that ends
     try:
         state = await run
     except Exception as error:
-        _look_over(cause, failed=f"unexpected {type(error).__name__}")
+        await _look_over(work, name, failed=f"unexpected {type(error).__name__}")
         raise
     if state.is_completed():
-        _look_over(cause, is_well=state.name != SKIPPED)
+        await _look_over(work, name, is_well=state.name != SKIPPED)
     else:
-        _look_over(cause, failed=short(state.message or f"it ended as {state.name}"))
+        await _look_over(work, name, failed=short(state.message or f"it ended as {state.name}"))
     return state
 
 
-def _look_over(cause: str, *, is_well: bool = False, failed: str | None = None) -> None:
-    """Note what is known now; a desk that can't be read or written is left to the silence alert."""
+async def _look_over(work: Work, name: str, *, is_well: bool = False, failed: str | None = None) -> None:
+    """Note and tell what is known now; a desk that can't be noted in is left to the silence alert."""
+    cause = cause_of(work, name)
     environment = Environment()
     try:
         with opened_desk(environment.database_url()) as engine:
             watch(engine, cause)
-            note_what_is(
+            over = note_what_is(
                 engine,
                 environment.thresholds(),
                 well={cause} if is_well else set(),
                 failed={cause: failed} if failed else {},
                 now=datetime.now(UTC),
             )
+            if environment.prefect_api_url:
+                is_news = work is Work.CHECK and (is_well or failed)
+                await tell(engine, over, checked=cause if is_news else None)
     except DeskError as error:
         logger.warning("nothing could be noted about %s: %s", cause, error)
+
+
+async def tell(engine: Engine, over: Collection[str], *, checked: str | None) -> None:
+    """Send what is to be told to the Prefect server; what it did not take is sent the next time.
+
+    Args:
+        engine: the desk.
+        over: causes that had been told and are over.
+        checked: the cause of a check that has just ended.
+    """
+    alerts = take_untold(engine, now=datetime.now(UTC))
+    if not await announce_watches(alerts, over, checked) and alerts:
+        untell(engine, [one.cause for one in alerts])
 
 
 def note_what_is(

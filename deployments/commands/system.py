@@ -34,19 +34,36 @@ def up(
         bool, typer.Option("--sandbox", help="Add the sandbox podOS, connected.")
     ] = False,
     orders: Annotated[int, typer.Option(min=0, help="How many orders the sandbox has.")] = SANDBOX_ORDERS,
+    host: Annotated[
+        str,
+        typer.Option(
+            help="Address of the Prefect server; one that other machines reach needs a password to be set."
+        ),
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the Prefect server.")] = 4200,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Serve /metrics and /health on this port of 127.0.0.1."),
+    ] = None,
 ) -> None:
     """Run the whole system on this machine until Ctrl-C: Prefect server with UI, deployments, a worker.
 
     Schedules and settings that were changed in the UI stay as they are.
     """
-    prepare_prefect(quiet=True, api_url=f"http://127.0.0.1:{port}/api")
     from deployments.desk_access import open_the_desk
-    from deployments.local import run_everything
+    from deployments.local import address_of, protect, run_everything
 
+    prepare_prefect(quiet=True, api_url=f"{address_of(host, port)}/api")
+    protect(host)
     with open_the_desk():
         pass  # made or brought up to date before anything starts
-    run_everything(port=port, sandbox_orders=orders if with_sandbox else None, say=say)
+    run_everything(
+        host=host,
+        port=port,
+        metrics_port=metrics_port,
+        sandbox_orders=orders if with_sandbox else None,
+        say=say,
+    )
 
 
 def deploy() -> None:

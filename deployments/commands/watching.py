@@ -1,8 +1,9 @@
-"""`desk status`: is all well, for people and for monitors."""
+"""`desk status` and `desk metrics`: is all well, for people and for monitors."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,15 +12,18 @@ import typer
 from deployments.desk_access import open_the_desk
 from deployments.environment import prepare_prefect
 from deployments.exit_codes import ExitCode
-from deployments.output import AsJson, print_json, show, table, when
+from deployments.output import AsJson, print_json, say, show, table, when
 
 if TYPE_CHECKING:
     from tasks.status import Status
+
+METRICS_PORT = 9464
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("status", epilog="Example: desk status --late-after 60")(status)
+    app.command("metrics", epilog="Example: desk metrics --port 9464")(metrics)
 
 
 def status(
@@ -56,6 +60,26 @@ def status(
     else:
         _print(found)
     return ExitCode.DONE if found.is_well else ExitCode.FAILED
+
+
+def metrics(
+    *,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = METRICS_PORT,
+) -> None:
+    """Serve /metrics for Prometheus and /health for monitors, until Ctrl-C: what `desk status` says.
+
+    `desk up --metrics-port` does the same beside the system.
+    """
+    prepare_prefect(quiet=True)
+    from deployments.local import check_port, stopped_by_signals
+    from deployments.watch_server import serving
+
+    check_port(port, option="--port")
+    with stopped_by_signals(), serving(port) as address:
+        say(f"{address}/metrics and {address}/health")
+        say("Ctrl-C stops it")
+        while True:
+            time.sleep(0.5)
 
 
 def _print(found: Status) -> None:

@@ -120,6 +120,7 @@ class Folder:
     def _stage(self, files: Mapping[str, tuple[bytes, list[Outgoing]]]) -> None:
         for name, (content, _) in files.items():
             descriptor = os.open(self._hidden(name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
+            os.fchmod(descriptor, 0o640)  # whatever the umask: its reader may be another user of the group
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)
                 file.flush()

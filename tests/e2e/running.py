@@ -101,8 +101,17 @@ class System:
 
     def run_desk(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a command of the desk, whatever comes of it."""
+        return self._run(DESK, arguments, variables)
+
+    def run_prefect(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of Prefect, whatever comes of it."""
+        return self._run(DESK.with_name("prefect"), arguments, {})
+
+    def _run(
+        self, program: Path, arguments: tuple[str, ...], variables: dict[str, str]
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [DESK, *arguments],
+            [program, *arguments],
             env=self.environment | variables,
             capture_output=True,
             text=True,
@@ -205,20 +214,20 @@ def environment(place: Path) -> dict[str, str]:
     }
 
 
-def start_system(place: Path, *options: str, port: int | None = None) -> System:
-    """Start `desk up` and wait until it says that all is ready."""
+def start_system(place: Path, *options: str, port: int | None = None, **variables: str) -> System:
+    """Start `desk up`, with these variables too, and wait until it says that all is ready."""
     port = port or free_port()
     for directory in ("home", "tmp"):
         (place / directory).mkdir(exist_ok=True)
     with (place / "up.log").open("wb") as output:
         process = subprocess.Popen(
             [DESK, "up", "--port", str(port), *options],
-            env=environment(place),
+            env=environment(place) | variables,
             stdout=output,
             stderr=output,
             start_new_session=True,
         )
-    system = System(place, port, process)
+    system = System(place, port, process, variables=variables)
 
     def ready() -> bool:
         assert process.poll() is None, f"desk up ended: {system.output}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect.settings import PREFECT_API_URL
 from sqlalchemy import Engine
 
 from deployments.sandbox.server import Sandbox, SandboxSettings
@@ -98,9 +99,37 @@ def test_a_desk_that_can_not_be_noted_in_does_not_change_what_the_run_says(
     assert connected.check().fetched == 0
 
 
-def test_the_plans_name_who_is_connected(connected: Connected, monkeypatch: pytest.MonkeyPatch) -> None:
-    from prefect.settings import PREFECT_API_URL
+def test_what_the_server_did_not_take_is_told_by_the_next_run_and_then_no_more(
+    connected: Connected, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tasks import watching
 
+    told: list[tuple[list[str], list[str], str | None]] = []
+    answers = iter([False, True])
+
+    async def announce(alerts: list[Watch], over: list[str], checked: str | None) -> bool:
+        if not alerts and not over and not checked:
+            return True  # the look at the beginning of a run
+        told.append(([one.cause for one in alerts], over, checked))
+        return next(answers, True)
+
+    monkeypatch.setattr(watching, "announce_watches", announce)
+    monkeypatch.setenv("PREFECT_API_URL", str(PREFECT_API_URL.value()))
+    connected.sandbox.faults.then("401")
+    fail(connected)
+    connected.sync()  # the server answers again: it is told by the run of something else
+    connected.sandbox.faults.then("401")
+    fail(connected)
+    connected.check()
+    assert told == [
+        ([CHECK], [], CHECK),
+        ([CHECK], [], None),
+        ([], [], CHECK),
+        ([], [CHECK], CHECK),
+    ]
+
+
+def test_the_plans_name_who_is_connected(connected: Connected, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_API_URL", str(PREFECT_API_URL.value()))
     plans = asyncio.run(read_plans())
     assert isinstance(plans, Plans)
