@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,6 +28,10 @@ PREFECT_DEFAULTS = {
 }
 
 
+class EnvironmentRefusedError(Exception):
+    """A variable of the environment can't be used; the text names it."""
+
+
 def prepare_prefect(*, quiet: bool = False, api_url: str | None = None) -> None:
     """Set Prefect's environment for this process and its children. Safe to repeat.
 
@@ -35,8 +40,12 @@ def prepare_prefect(*, quiet: bool = False, api_url: str | None = None) -> None:
     Args:
         quiet: keep run logs off the terminal; they still go to the server.
         api_url: the server to use, whatever the environment says.
+
+    Raises:
+        EnvironmentRefusedError: the certificates that are to be trusted can't be read.
     """
     os.umask(0o077)
+    _check_certificates()
     if api_url:
         os.environ["PREFECT_API_URL"] = api_url
     defaults = dict(PREFECT_DEFAULTS)
@@ -44,3 +53,14 @@ def prepare_prefect(*, quiet: bool = False, api_url: str | None = None) -> None:
         defaults["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+
+
+def _check_certificates() -> None:
+    """Name the variable at once: the libraries that read it say "No such file" and not which."""
+    path = os.environ.get("SSL_CERT_FILE")
+    try:
+        if path:
+            ssl.create_default_context(cafile=path)
+    except OSError as error:
+        reason = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
+        raise EnvironmentRefusedError(f"SSL_CERT_FILE: {path} can't be used ({reason}): correct it") from None

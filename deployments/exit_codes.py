@@ -38,6 +38,7 @@ EXIT_CODES = {
     "tasks.shipment_files.ShipmentFileError": ExitCode.BAD_INPUT,
     "tasks.rules.lines.RulesFileError": ExitCode.BAD_INPUT,
     "tasks.drop_folder.DropFolderError": ExitCode.BAD_INPUT,
+    "deployments.environment.EnvironmentRefusedError": ExitCode.BAD_INPUT,
     "pydantic_core._pydantic_core.ValidationError": ExitCode.BAD_INPUT,
     "builtins.KeyboardInterrupt": ExitCode.INTERRUPTED,
 }

@@ -22,7 +22,7 @@ def copy_to(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Copy this desk into another database, mostly SQLite into PostgreSQL, and compare both row by row.
+    """Copy this desk into a PostgreSQL database, mostly from SQLite, and compare both row by row.
 
     Stopped and started again, it goes on with the rows that are missing. Keep the password out of the
     address: PGPASSWORD or ~/.pgpass hold it. Afterwards set DESK_DATABASE_URL to the new address.
@@ -30,6 +30,11 @@ def copy_to(
     from tasks.desk.copying import copy_desk
     from tasks.desk.engine import opened_desk
 
+    if not url.startswith("postgresql"):
+        raise typer.BadParameter(
+            "it must begin with postgresql+psycopg://; an SQLite desk is copied with desk backup FILE",
+            param_hint="URL",
+        )
     with open_the_desk() as source, opened_desk(url) as target, progress("copying the desk") as show:
         counts = copy_desk(source, target, lambda name, done: show(done, f"{done} rows, now {name}"))
     if as_json:

@@ -100,7 +100,7 @@ def trusted_authorities() -> ssl.SSLContext:
     try:
         return httpx.create_ssl_context()
     except OSError as error:
-        reason = error.strerror or "no certificate is in it"
+        reason = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
         raise CertificatesError(
             f"the certificates that SSL_CERT_FILE or SSL_CERT_DIR names can't be read ({reason}): correct it"
         ) from None

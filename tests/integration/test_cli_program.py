@@ -158,3 +158,14 @@ def test_every_help_has_an_example(desk_command: RunDesk, command: list[str]) ->
     result = desk_command(*command, "--help")
     assert result.code == 0
     assert "Example: desk" in result.out
+
+
+@pytest.mark.parametrize(("content", "told"), [(None, "No such file"), ("x", "it holds no certificate")])
+def test_certificates_that_can_not_be_read_are_named(
+    content: str | None, told: str, desk_command: RunDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if content:
+        (tmp_path / "authority.pem").write_text(content)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    said = refused(desk_command("check"))
+    assert f"SSL_CERT_FILE: {tmp_path}/authority.pem can't be used ({told}" in said

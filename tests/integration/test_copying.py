@@ -17,6 +17,7 @@ from tasks.desk.engine import make_engine, open_desk
 from tasks.desk.errors import DeskRefusedError
 from tasks.desk.folders import add_folder
 from tests.builders import fill_folder, insert_lease, insert_order, insert_rejected, insert_run
+from tests.commands import RunDesk, refused
 from tests.conftest import _postgres_database
 
 
@@ -92,3 +93,9 @@ def test_a_desk_at_work_is_not_copied(source: Engine, target: Engine) -> None:
     insert_lease(source, "check:default", expires_at=datetime.now(UTC) + timedelta(minutes=1))
     with pytest.raises(DeskRefusedError, match="at work"):
         copy_desk(source, target, silent)
+
+
+def test_a_target_on_sqlite_is_refused_and_not_made(desk_command: RunDesk, tmp_path: Path) -> None:
+    other = tmp_path / "other.db"
+    assert "desk backup" in refused(desk_command("copy-to", f"sqlite:///{other}"))
+    assert not other.exists()
