@@ -11,6 +11,7 @@ import typer
 from deployments.commands import (
     alerting,
     backfills,
+    changes,
     copying,
     folders,
     fulfillers,
@@ -40,6 +41,7 @@ TOPICS = (
     copying,
     keeping,
     orders,
+    changes,
     folders,
     rules,
     maps,

@@ -18,11 +18,13 @@ from prefect.states import Failed
 from models.desk import RunState
 from models.reports import ImportReport, Outcome, RuleCounts
 from models.settings import Environment, Integration
+from tasks.announcing import announce_order_events
 from tasks.apply_rules import look_at_what_happened
 from tasks.collecting import collecting_seldom
 from tasks.desk.engine import opened_desk
 from tasks.desk.errors import DeskError
 from tasks.desk.leases import HeldLease
+from tasks.desk.orders import holds_orders
 from tasks.desk.rules import rules_are_on
 from tasks.desk.runs import (
     begin_run,
@@ -201,11 +203,16 @@ async def _import_batches(
     *,
     from_first_import_date: bool,
 ) -> None:
+    # A check reads again what was there: mostly nothing is new. An empty desk need not be asked.
+    meets_known = plan.field == "updatedAt" or holds_orders(run.engine, run.settings.project)
     async with Scan(client, plan, connections=client.connections, project=run.settings.project) as scan:
         while not scan.finished:
-            prepared = await _next_prepared(scan, plan, run, from_first_import_date=from_first_import_date)
+            prepared = await _next_prepared(
+                scan, run, meets_known=meets_known, from_first_import_date=from_first_import_date
+            )
             if prepared:
                 await load_orders(prepared, run)
+                await tell_changes(run)
                 await react(run)
                 _tell(run.report, started)
             del prepared  # before the next batch is read: two at once would double the memory
@@ -221,13 +228,19 @@ async def react(run: ImportRunContext) -> None:
         run.report.rules = RuleCounts(before.fired + did.fired, before.queued + did.waiting)
 
 
+async def tell_changes(run: ImportRunContext) -> None:
+    """Emit the events of what podOS changed; history and flag are in the desk by then."""
+    events, run.to_announce = run.to_announce, []
+    await announce_order_events(events)
+
+
 async def _next_prepared(
-    scan: Scan, plan: ScanPlan, run: ImportRunContext, *, from_first_import_date: bool
+    scan: Scan, run: ImportRunContext, *, meets_known: bool, from_first_import_date: bool
 ) -> Prepared | None:
     batch = await extract_orders(scan, scan.batches + 1)
     if batch is None:
         return None
-    if plan.field == "updatedAt":  # a check reads again what was there: mostly nothing is new
+    if meets_known:
         recognize(batch, run)
     return await transform_orders(batch, run.settings, from_first_import_date=from_first_import_date)
 

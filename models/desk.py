@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from sqlalchemy import (
+    Boolean,
     CheckConstraint,
     Column,
     Float,
@@ -19,6 +20,7 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, SQLModel
 
+from models.change_tables import OrderChange
 from models.outbox import Handover, OutboxState, RequestPace, Shipment
 from models.rule_tables import FulfillerMap, Rule, RuleEventRow
 from models.types import BigId, JsonValue, Money, UtcDateTime
@@ -41,6 +43,7 @@ __all__ = [
     "ImportRun",
     "Lease",
     "Order",
+    "OrderChange",
     "OrderHistory",
     "OrderItem",
     "OutboxState",
@@ -80,7 +83,8 @@ class Order(SQLModel, table=True):
     """One imported fulfillment. (project, source_id) is its identity, for ever.
 
     ``hold_reason`` keeps it from being sent; ``order_metadata`` (column ``metadata``) is the supplier's own;
-    ``erased_at`` tells since when it carries no personal data.
+    ``erased_at`` tells since when it carries no personal data. What podOS said of it last: ``podos_status``,
+    ``podos_updated_at``, ``podos_frozen``, digests of address and artwork (people may edit those here).
     """
 
     __tablename__: ClassVar[str] = "orders"
@@ -127,6 +131,11 @@ class Order(SQLModel, table=True):
     hold_reason: str | None = Field(default=None, sa_column=Column(Text))
     order_metadata: dict[str, str] | None = Field(default=None, sa_column=Column("metadata", JsonValue))
     erased_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    imported_status: str | None = Field(default=None, sa_column=Column(Text))
+    podos_seen_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    podos_frozen: bool | None = Field(default=None, sa_column=Column(Boolean))
+    address_digest: str | None = Field(default=None, sa_column=Column(Text))
+    artwork_digest: str | None = Field(default=None, sa_column=Column(Text))
 
 
 class OrderItem(SQLModel, table=True):

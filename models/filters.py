@@ -19,7 +19,10 @@ class CountryMode(StrEnum):
 
 @dataclass(frozen=True)
 class ImportSettings:
-    """One integration's settings, as design words them; ``statuses`` and ``countries`` are case-blind."""
+    """One integration's settings, as design words them; ``statuses`` and ``countries`` are case-blind.
+
+    ``canceled_folder`` is If Canceled, Move To; ``shipped_folder`` After Shipment, Move To; empty: they stay.
+    """
 
     integration: str
     project: str
@@ -32,6 +35,8 @@ class ImportSettings:
     first_import_date: date | None
     time_zone: str
     sync_tracking: bool
+    canceled_folder: str = "Canceled"
+    shipped_folder: str = "Closed"
 
     @property
     def first_import_at(self) -> datetime | None:

@@ -75,7 +75,9 @@ class ShipmentHere(NamedTuple):
 class OrderHere(NamedTuple):
     """An order as the desk has it; ``prints`` are the print keys of its items, in their sequence.
 
-    ``address`` is None where there is nothing to compare: the personal data was erased.
+    ``address`` is None where there is nothing to compare: the personal data was erased. The digests stand for
+    what podOS said last (None: nobody kept it), ``flagged`` names what a check saw changing,
+    ``imported_status`` is the first status where it has changed.
     """
 
     id: int
@@ -88,6 +90,10 @@ class OrderHere(NamedTuple):
     address: Mapping[str, str | None] | None
     prints: Sequence[Mapping[str, str]]
     shipments: Sequence[ShipmentHere]
+    imported_status: str | None = None
+    address_digest: str | None = None
+    artwork_digest: str | None = None
+    flagged: frozenset[str] = frozenset()
 
 
 class Finding(NamedTuple):

@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from models.upstream import Noted
+
 
 class Outcome(StrEnum):
     """What became of one order that a run fetched. Every order has exactly one."""
@@ -46,7 +48,7 @@ class ImportReport:
 
     ``fetched = imported + already_imported + all skipped + rejected`` at every moment; ``needs_attention``
     is a part of ``imported``. ``since`` and ``until`` bound the scan (aware UTC, half-open), None is open.
-    ``rules`` is None where no rule is on.
+    ``rules`` is None where no rule is on. ``changed`` counts what podOS changed of orders that are here.
     """
 
     integration: str
@@ -59,6 +61,7 @@ class ImportReport:
     until: datetime | None = None
     seconds: float = 0.0
     rules: RuleCounts | None = None
+    changed: dict[Noted, int] = field(default_factory=lambda: dict.fromkeys(Noted, 0))
     attention: list[Attention] = field(default_factory=list)
     examples: dict[Outcome, list[str]] = field(default_factory=dict)
 
@@ -80,6 +83,7 @@ class ImportReport:
             "skipped": {reason.value: self.counts[reason] for reason in SKIPPED},
             "needs_attention": self.needs_attention,
             "rejected": self.counts[Outcome.REJECTED],
+            "changed_upstream": {one.value: self.changed[one] for one in Noted},
             "window": {"since": _iso(self.since), "until": _iso(self.until)},
             "seconds": round(self.seconds, 3),
         }
@@ -98,9 +102,17 @@ class ImportReport:
             parts.append(f"{sum(skipped.values())} skipped ({reasons})")
         if self.counts[Outcome.REJECTED]:
             parts.append(f"{self.counts[Outcome.REJECTED]} rejected")
+        if any(self.changed.values()):
+            parts.append(f"changed upstream: {self.changes()}")
         if self.rules:
             parts.append(f"rules fired {self.rules.fired} times and queued {self.rules.queued} orders")
         return f"fetched {self.fetched}: " + ", ".join(parts)
+
+    def changes(self) -> str:
+        """Return what podOS changed of orders that are here, in words."""
+        return ", ".join(
+            f"{one.value.replace('_', ' ')} {count}" for one, count in self.changed.items() if count
+        )
 
 
 def _iso(instant: datetime | None) -> str | None:

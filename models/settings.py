@@ -196,6 +196,13 @@ class Integration(Block):
         description="Where an order goes when podOS has its tracking; made if need be. Empty: it stays.",
         max_length=100,
     )
+    canceled_folder: str = Field(
+        default="Canceled",
+        title="If Canceled, Move To",
+        description="Where an order goes that is refunded in podOS before it shipped; made if need be. "
+        "Empty: it stays where it is. It is held in any case.",
+        max_length=100,
+    )
     read_only: bool = Field(
         default=False,
         title="Read-Only Mode",
@@ -231,7 +238,7 @@ class Integration(Block):
     def _address_is_safe(cls, value: str) -> str:
         return checked_base_url(value)
 
-    @field_validator("folder", "order_prefix", "after_shipment_folder")
+    @field_validator("folder", "order_prefix", "after_shipment_folder", "canceled_folder")
     @classmethod
     def _one_line(cls, value: str) -> str:
         if not value.isprintable():
@@ -275,6 +282,8 @@ class Integration(Block):
             first_import_date=self.first_import_date,
             time_zone=self.time_zone,
             sync_tracking=self.sync_tracking,
+            canceled_folder=self.canceled_folder,
+            shipped_folder=self.after_shipment_folder,
         )
 
     def sync_settings(self, name: str) -> SyncSettings:

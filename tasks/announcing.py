@@ -54,8 +54,8 @@ async def announce_queued(fulfillers: Collection[str]) -> bool:
     return await _announce(events)
 
 
-async def announce_rule_events(events: Collection[dict[str, Any]]) -> bool:
-    """Send the events that rules emit for orders, if a server is set; never an error.
+async def announce_order_events(events: Collection[dict[str, Any]]) -> bool:
+    """Send events of orders (of rules, of changes in podOS), if a server is set; never an error.
 
     Args:
         events: the name as ``event``, the order's desk id as ``id``, and what else the payload carries.

@@ -14,7 +14,7 @@ from prefect.tasks import exponential_backoff
 from sqlalchemy import Connection, Engine
 
 from models.rules import RuleEvent
-from tasks.announcing import announce_queued, announce_rule_events
+from tasks.announcing import announce_order_events, announce_queued
 from tasks.beside import beside
 from tasks.desk.browse import documents_of
 from tasks.desk.engine import writing
@@ -151,7 +151,7 @@ async def announce(result: RulesResult) -> None:
     """Emit the rules' events, and start the sending of what they queued; never an error."""
     if result.fired:
         logger.info("%s", result.one_line())
-    await announce_rule_events(result.events)
+    await announce_order_events(result.events)
     await announce_queued(result.queued)
 
 

@@ -184,8 +184,8 @@ def _next_batch(run: SendRun, after_id: int) -> Batch | None:
     if not due:
         return None
     outgoing, unfit = prepare_batch(run, due)
-    begin_attempts(run.engine, [one.id for one in outgoing], now=run.clock())
-    return due[-1].id, outgoing, unfit
+    may_go = begin_attempts(run.engine, [one.id for one in outgoing], now=run.clock())
+    return due[-1].id, [one for one in outgoing if one.id in may_go], unfit
 
 
 def _due(run: SendRun, after_id: int) -> list[Due]:

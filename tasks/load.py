@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -15,6 +18,7 @@ from models.filters import ImportSettings
 from models.orders import NewOrder
 from models.reports import SKIPPED, Attention, ImportReport, Outcome
 from models.rules import RuleEvent
+from models.upstream import Judgement, Noted
 from tasks.beside import beside
 from tasks.desk import set_aside
 from tasks.desk.engine import reading, writing
@@ -22,9 +26,10 @@ from tasks.desk.errors import RetriableDeskError
 from tasks.desk.folders import folder_id
 from tasks.desk.history import add_history
 from tasks.desk.leases import HeldLease
-from tasks.desk.orders import existing_source_ids, insert_orders
+from tasks.desk.orders import existing_source_ids, insert_orders, last_looks
 from tasks.desk.rule_events import note_event
 from tasks.desk.runs import move_mark, record_progress
+from tasks.desk.upstream import judge_changes, note_changes
 from tasks.planning import furthest_mark
 from tasks.podos.clock import PodosClock
 from tasks.podos.scan import Batch
@@ -34,6 +39,9 @@ from tasks.transform import Prepared
 MAX_EXAMPLES = 20
 MAX_ATTENTION = 200
 EXPLAINED = (*SKIPPED, Outcome.REJECTED)
+SECOND_IS_OVER = timedelta(minutes=5)
+"""So long after a date no other change can carry it, if podOS's clock is behind ours by less than that."""
+ORDER_CHANGED = "podos-order-desk.order-changed"
 
 
 class ImportRunContext:
@@ -46,9 +54,11 @@ class ImportRunContext:
         lease: None in a dry run, which writes nothing.
         clock: podOS's, which bounds the mark; None where the run moves none.
         outcomes: by source id, where an order can come twice in one run (a scan by ``updatedAt``), else None.
+        began_at: aware; podOS was not asked before it.
+        to_announce: events of changes in podOS that the desk has noted and nobody was told of yet.
     """
 
-    __slots__ = ("clock", "engine", "lease", "outcomes", "report", "settings")
+    __slots__ = ("began_at", "clock", "engine", "lease", "outcomes", "report", "settings", "to_announce")
 
     def __init__(
         self,
@@ -65,6 +75,8 @@ class ImportRunContext:
         self.lease = lease
         self.outcomes = outcomes
         self.clock: PodosClock | None = None
+        self.to_announce: list[dict[str, Any]] = []
+        self.began_at = datetime.now(UTC)
 
     @property
     def podos_now(self) -> datetime | None:
@@ -80,13 +92,16 @@ class ImportRunContext:
 
 
 class BatchResult:
-    """What became of each order of a batch, by source id (or key, where it has none)."""
+    """What became of each order of a batch, by source id (or key, where it has none), and what changed."""
 
-    __slots__ = ("attention", "outcomes")
+    __slots__ = ("attention", "changes", "outcomes")
 
-    def __init__(self, outcomes: dict[str, Outcome], attention: list[Attention]) -> None:
+    def __init__(
+        self, outcomes: dict[str, Outcome], attention: list[Attention], changes: Sequence[Judgement] = ()
+    ) -> None:
         self.outcomes = outcomes
         self.attention = attention
+        self.changes = changes
 
 
 def load(prepared: Prepared, run: ImportRunContext, *, now: datetime) -> None:
@@ -106,6 +121,7 @@ def load(prepared: Prepared, run: ImportRunContext, *, now: datetime) -> None:
     if run.report.dry_run:
         with reading(run.engine) as connection:
             result = _judge(connection, prepared, run.settings.project)
+            result.changes = judge_changes(connection, prepared.again, run.settings, began_at=run.began_at)
         report = tally(run.report, result, run.outcomes)
     else:
         if run.lease:
@@ -117,16 +133,43 @@ def load(prepared: Prepared, run: ImportRunContext, *, now: datetime) -> None:
             if prepared.read_to:
                 mark_at = furthest_mark(prepared.read_to, now, run.podos_now)
                 move_mark(connection, run.settings, mark_at, run.run_id)
+        run.to_announce += _events(result, run.settings)
     run.report = report
     if run.outcomes is not None:
         run.outcomes.update(result.outcomes)
 
 
 def recognize(batch: Batch, run: ImportRunContext) -> None:
-    """Note which rows of a batch the desk has by now: no more work is done on them. Safe to repeat."""
-    ids = [row.id for row in batch.fulfillments if row.id]
+    """Note which rows of a batch the desk has by now: they are compared, not imported. Safe to repeat.
+
+    One whose date is the same is not compared again, once the desk saw it well after that date.
+    """
+    rows = {row.id: row.updated_at for row in batch.fulfillments if row.id}
     with reading(run.engine) as connection:
-        batch.known = frozenset(existing_source_ids(connection, run.settings.project, ids))
+        looks = last_looks(connection, run.settings.project, list(rows))
+    batch.known = frozenset(looks)
+    batch.again = frozenset(id_ for id_, look in looks.items() if _is_open(rows[id_], *look))
+
+
+def _is_open(date_now: datetime | None, date: datetime | None, seen_at: datetime) -> bool:
+    """Tell whether podOS may have changed an order: dates are whole seconds, two changes can share one."""
+    return date is None or date_now != date or seen_at - date < SECOND_IS_OVER
+
+
+def _events(result: BatchResult, settings: ImportSettings) -> list[dict[str, Any]]:
+    known = {"project": settings.project, "integration": settings.integration}
+    return [
+        {
+            "event": ORDER_CHANGED,
+            "id": one.order_id,
+            "source_id": one.source_id,
+            "change": noted.value,
+            **known,
+        }
+        for one in result.changes
+        for noted in one.noted
+        if noted is not Noted.AFTER_SHIPPING
+    ]
 
 
 def _judge(connection: Connection, prepared: Prepared, project: str) -> BatchResult:
@@ -165,6 +208,10 @@ def _write(connection: Connection, prepared: Prepared, run: ImportRunContext, no
     notes = [(inserted[one.source_id], "needs attention", one.reason) for one in result.attention]
     add_history(connection, notes, at=now)
     _set_aside(connection, prepared, result, run, now)
+    if prepared.again:
+        result.changes = note_changes(
+            connection, prepared.again, settings, run_id=run.run_id, began_at=run.began_at, now=now
+        )
     return result
 
 
@@ -221,9 +268,11 @@ def tally(report: ImportReport, result: BatchResult, outcomes: dict[str, Outcome
         known = examples.setdefault(outcome, [])
         if outcome in EXPLAINED and len(known) < MAX_EXAMPLES:
             known.append(source_id)
+    changed = Counter(noted for one in result.changes for noted in one.noted)
     return replace(
         report,
         counts=counts,
+        changed={one: count + changed[one] for one, count in report.changed.items()},
         examples=examples,
         needs_attention=report.needs_attention + len(result.attention),
         attention=(report.attention + result.attention)[:MAX_ATTENTION],

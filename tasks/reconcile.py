@@ -27,7 +27,6 @@ from tasks.transform import Prepared, prepare, to_orders
 
 GROUP = 1000
 """How many orders that the scan did not show are asked for at once."""
-CANCELED = "Canceled"
 
 
 class Reconciliation:
@@ -135,7 +134,7 @@ def _compare_known(rows: Iterable[Fulfillment], done: Compared, look: Reconcilia
     known = list(rows)
     for row, theirs in zip(known, to_orders(known, look.settings), strict=True):
         order = done.here[row.id or ""]
-        done.findings += compare(row, order, theirs, canceled_folder=CANCELED)
+        done.findings += compare(row, order, theirs, canceled_folder=look.settings.canceled_folder)
         if shipments := to_resend(row, order):
             difference, _ = compare_tracking(row, order) or (Difference.TRACKING_FAILED, None)
             done.resend.setdefault(difference, []).extend(shipments)

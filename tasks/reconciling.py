@@ -10,9 +10,10 @@ from models.orders import NewItem, NewOrder
 from models.podos import Fulfillment
 from models.reconciling import Difference, Finding, OrderHere, ShipmentHere
 from models.reports import Outcome
+from models.upstream import ChangeKind
 from tasks.tracking_rules import code_key
+from tasks.upstream import ADDRESS, address_digest, artwork_digest
 
-ADDRESS = tuple(name for name in NewOrder.__struct_fields__ if name.startswith("ship_"))
 MAX_FIELDS_NAMED = 10
 _ON_ITS_WAY = (OutboxState.SENT, OutboxState.ALREADY_THERE, OutboxState.WAITING, OutboxState.FAILED)
 _IN_PODOS = (OutboxState.SENT, OutboxState.ALREADY_THERE)
@@ -73,15 +74,25 @@ def _changed_there(
 
 
 def _differs(row: Fulfillment, order: OrderHere, theirs: NewOrder) -> Iterator[tuple[Difference, str | None]]:
-    is_same_age = row.updated_at is not None and row.updated_at == order.podos_updated_at
-    who = "not changed in podOS since its import" if is_same_age else "changed in podOS since its import"
     if order.address is not None:
         names = [name for name in ADDRESS if getattr(theirs, name) != order.address[name]]
         if names:
+            who = _who(row, order, ChangeKind.ADDRESS, order.address_digest, address_digest(theirs))
             yield Difference.ADDRESS_DIFFERS, f"{', '.join(names)}; {who}"
     if names := _other_prints(order.prints, theirs.items):
         more = f" and {len(names) - MAX_FIELDS_NAMED} more" if len(names) > MAX_FIELDS_NAMED else ""
+        who = _who(row, order, ChangeKind.ARTWORK, order.artwork_digest, artwork_digest(theirs.items))
         yield Difference.ARTWORK_DIFFERS, f"{', '.join(names[:MAX_FIELDS_NAMED])}{more}; {who}"
+
+
+def _who(row: Fulfillment, order: OrderHere, kind: ChangeKind, said: str | None, says: str) -> str:
+    """Return who changed an address or artwork, as far as the desk knows."""
+    if kind in order.flagged:
+        return "changed in podOS, and flagged: see desk changes"
+    if said is not None:
+        return f"{'not ' if said == says else ''}changed in podOS since the desk looked last"
+    is_same_age = row.updated_at is not None and row.updated_at == order.podos_updated_at
+    return f"{'not ' if is_same_age else ''}changed in podOS since its import"
 
 
 def _other_prints(here: Sequence[Mapping[str, str]], there: Sequence[NewItem]) -> list[str]:
@@ -102,7 +113,8 @@ def compare_tracking(row: Fulfillment, order: OrderHere) -> tuple[Difference, st
         return None
     parcels = [one for one in order.shipments if one.state in _ON_ITS_WAY]
     if not parcels:
-        is_news = status == "complete" and order.podos_status.casefold() != "complete"
+        imported = order.imported_status or order.podos_status
+        is_news = status == "complete" and imported.casefold() != "complete"
         return (Difference.COMPLETE_THERE_ONLY, None) if is_news else None
     if order.address is None:  # erased, and the tracking codes with it
         return None

@@ -6,6 +6,7 @@ from prefect.artifacts import acreate_markdown_artifact
 from prefect.context import FlowRunContext
 
 from models.reports import SKIPPED, ImportReport, Outcome
+from models.upstream import Noted
 
 _WORDS = {
     Outcome.STATUS: "status is not in the Order Status Filter",
@@ -13,6 +14,16 @@ _WORDS = {
     Outcome.BEFORE_FIRST_IMPORT_DATE: "created before the First Import Date",
     Outcome.FROZEN: "frozen in podOS; looked at again when it changes",
     Outcome.REJECTED: "could not be read; see `desk rejected`",
+}
+
+_CHANGED = {
+    Noted.CANCELED: "refunded before it shipped",
+    Noted.PAID_AGAIN: "no longer refunded",
+    Noted.HELD: "frozen before it shipped, held",
+    Noted.RELEASED: "no longer frozen",
+    Noted.ADDRESS: "address; see `desk changes`",
+    Noted.ARTWORK: "artwork; see `desk changes`",
+    Noted.AFTER_SHIPPING: "after it shipped, history only",
 }
 
 
@@ -32,6 +43,9 @@ def report_markdown(report: ImportReport) -> str:
         f"| Already imported | {report.counts[Outcome.ALREADY_IMPORTED]} |",
         *(f"| Skipped: {_WORDS[reason]} | {report.counts[reason]} |" for reason in SKIPPED),
         f"| Rejected | {report.counts[Outcome.REJECTED]} |",
+    ]
+    lines += [
+        f"| Changed upstream: {_CHANGED[one]} | {count} |" for one, count in report.changed.items() if count
     ]
     if report.rules:
         lines += [f"| Times that rules fired | {report.rules.fired} |"]

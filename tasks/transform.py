@@ -16,6 +16,7 @@ from models.filters import CountryMode, ImportSettings
 from models.orders import NewItem, NewOrder
 from models.podos import Application, Fulfillment, FulfillmentItem, Price
 from models.reports import Outcome
+from models.upstream import SeenAgain
 from tasks.podos.parsing import Unreadable
 from tasks.podos.scan import Batch
 
@@ -34,10 +35,15 @@ MAX_ORDER_NUMBER_LENGTH = 200
 class Prepared:
     """A batch ready for the desk. A plain object, so that the engine does not walk through its orders."""
 
-    __slots__ = ("known", "number", "orders", "read_to", "skipped", "unreadable")
+    __slots__ = ("again", "known", "number", "orders", "read_to", "skipped", "unreadable")
 
     def __init__(
-        self, batch: Batch, orders: list[NewOrder], skipped: dict[str, Outcome], unreadable: list[Unreadable]
+        self,
+        batch: Batch,
+        orders: list[NewOrder],
+        skipped: dict[str, Outcome],
+        unreadable: list[Unreadable],
+        again: Sequence[SeenAgain] = (),
     ) -> None:
         self.number = batch.number
         self.known = batch.known
@@ -45,6 +51,7 @@ class Prepared:
         self.orders = orders
         self.skipped = skipped
         self.unreadable = unreadable
+        self.again = again
 
     def __repr__(self) -> str:
         """Name the batch without anything of what is in it."""
@@ -66,7 +73,17 @@ def prepare(batch: Batch, settings: ImportSettings, *, from_first_import_date: b
     kept = [row for row, reason in zip(rows, reasons, strict=True) if reason is None]
     skipped = {row.id or "": reason for row, reason in zip(rows, reasons, strict=True) if reason is not None}
     unreadable = list({row.key: row for row in batch.unreadable}.values())
-    return Prepared(batch, to_orders(kept, settings), skipped, unreadable)
+    again = seen_again(batch, settings) if batch.again else []
+    return Prepared(batch, to_orders(kept, settings), skipped, unreadable, again)
+
+
+def seen_again(batch: Batch, settings: ImportSettings) -> list[SeenAgain]:
+    """Return the orders of a batch that the desk has and podOS may have changed, as podOS has them now."""
+    rows = list({row.id or "": row for row in batch.fulfillments if row.id in batch.again}.values())
+    return [
+        SeenAgain(order.source_id, bool(row.frozen), tuple(row.frozen_reasons or ()), order)
+        for row, order in zip(rows, to_orders(rows, settings), strict=True)
+    ]
 
 
 def skip_reasons(

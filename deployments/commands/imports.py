@@ -177,6 +177,11 @@ def print_report(report: ImportReport, *, as_json: bool) -> None:
         *((f"Skipped: {reason.value.replace('_', ' ')}", report.counts[reason]) for reason in SKIPPED),
         ("Rejected", report.counts[Outcome.REJECTED]),
     ]
+    rows += [
+        (f"Changed upstream: {one.value.replace('_', ' ')}", count)
+        for one, count in report.changed.items()
+        if count
+    ]
     if report.rules:
         rows += [("Times that rules fired", report.rules.fired), ("Queued by rules", report.rules.queued)]
     run = f"run {report.run_id}" if report.run_id else "dry run, nothing written"

@@ -59,6 +59,9 @@ def connect(
     move_to: Annotated[
         str | None, typer.Option(help="After Shipment, Move To: a folder; NONE: orders stay.")
     ] = None,
+    if_canceled: Annotated[
+        str | None, typer.Option(help="If Canceled, Move To: a folder; NONE: orders stay, and are held.")
+    ] = None,
     connections: Annotated[int | None, typer.Option(min=1, max=64, help="Requests to podOS at once.")] = None,
     requests_per_second: Annotated[
         float | None, typer.Option(min=0, max=1000, help="The most requests per second; 0: no limit.")
@@ -84,7 +87,8 @@ def connect(
         "sync_tracking": sync_tracking,
         "read_only": read_only,
         "couriers": _couriers(courier),
-        "after_shipment_folder": "" if move_to is not None and move_to.upper() == "NONE" else move_to,
+        "after_shipment_folder": _folder(move_to),
+        "canceled_folder": _folder(if_canceled),
         "connections": connections,
         "requests_per_second": requests_per_second,
     }
@@ -111,6 +115,10 @@ async def _connect(name: str, given: dict[str, Any]) -> dict[str, Any]:
     if token:
         given = {**given, "api_token": token}
     return shown(name, await connect(name, saved, given))
+
+
+def _folder(name: str | None) -> str | None:
+    return "" if name is not None and name.upper() == "NONE" else name
 
 
 def _countries(codes: list[str] | None) -> list[str] | None:
@@ -170,6 +178,7 @@ def _show(fields: dict[str, Any]) -> None:
         "couriers": ", ".join(f"{code}: {shown}" for code, shown in fields["couriers"].items())
         or "as they are",
         "after_shipment_folder": fields["after_shipment_folder"] or "orders stay",
+        "canceled_folder": fields["canceled_folder"] or "orders stay, and are held",
         "read_only": "on" if fields["read_only"] else "off",
         "requests_per_second": fields["requests_per_second"] or "no limit",
     }

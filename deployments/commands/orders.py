@@ -46,6 +46,12 @@ def list_the_orders(
     context: typer.Context,
     *,
     folder: InFolder = None,
+    changed: Annotated[
+        bool,
+        typer.Option(
+            "--changed", help="Only orders that podOS changed and nobody has settled; see: desk changes."
+        ),
+    ] = False,
     limit: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help=f"At most N orders; {DEFAULT_LIMIT}, with --json all."),
@@ -60,7 +66,7 @@ def list_the_orders(
     With --json: a list of whole orders, with items and print metadata.
     """
     if context.invoked_subcommand:
-        if folder or limit or before or as_json:
+        if folder or changed or limit or before or as_json:
             raise typer.BadParameter(
                 f"put options behind the command: desk orders {context.invoked_subcommand} ..."
             )
@@ -70,11 +76,13 @@ def list_the_orders(
     with open_the_desk() as engine:
         if as_json:
             print_json_list(
-                export_orders(engine, folder=folder, newest_first=True, limit=limit, before_id=before)
+                export_orders(
+                    engine, folder=folder, changed=changed, newest_first=True, limit=limit, before_id=before
+                )
             )
             return
         size = limit or DEFAULT_LIMIT
-        found = list_orders(engine, folder=folder, limit=size + 1, before_id=before)
+        found = list_orders(engine, folder=folder, changed=changed, limit=size + 1, before_id=before)
     table(
         ["Id", "Number", "Folder", "Status", "Created (UTC)", "Ship to", "Country", "Items"],
         [
@@ -190,6 +198,16 @@ def _show(detail: OrderDetail) -> None:
         known = {name: item[name] for name in ("sku", "variant_ref", "notes") if item[name]}
         for name, text in (known | item["metadata"]).items():
             show(f"  {name}: {text}")
+    for change in detail.changes:
+        show(f"\nChanged in podOS: {change.kind} ({when(change.at)} UTC)")
+        for name, text in change.new_values.items():
+            show(f"  {name}: {_value(change.old_values.get(name))} -> {_value(text)}")
+    if detail.changes:
+        show(f"Settle it with: desk changes take {order['id']}, or: desk changes keep {order['id']}")
     show("\nHistory (UTC):")
     for entry in detail.history:
         show(f"  {when(entry.at)}  {entry.event}: {entry.text}")
+
+
+def _value(text: str | None) -> str:
+    return "(nothing)" if text is None else text

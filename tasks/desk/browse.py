@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Select, Table, func, select
 
 from models.desk import Folder, ImportRun, Order, OrderItem
+from tasks.desk.changes import CHANGES, IS_OPEN, ChangeSummary, open_changes
 from tasks.desk.engine import reading
 from tasks.desk.folders import known_folder_id
 from tasks.desk.history import HISTORY
@@ -22,6 +23,7 @@ ITEMS: Table = OrderItem.__table__  # type: ignore[attr-defined]
 FOLDERS: Table = Folder.__table__  # type: ignore[attr-defined]
 RUNS: Table = ImportRun.__table__  # type: ignore[attr-defined]
 _CHUNK = 1000
+_FLAGGED = select(CHANGES.c.order_id).where(IS_OPEN)
 
 
 @dataclass(frozen=True)
@@ -55,24 +57,32 @@ class HistoryEntry:
 
 @dataclass(frozen=True)
 class OrderDetail:
-    """One order: its exported form, and its history from the import on."""
+    """One order: its exported form, its history from the import on, and changes that wait for a person."""
 
     order: dict[str, Any]
     history: list[HistoryEntry]
+    changes: list[ChangeSummary]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the exported form with ``history``, ready for JSON."""
-        return {**self.order, "history": [entry.as_dict() for entry in self.history]}
+        """Return the exported form with ``history`` and ``changes``, ready for JSON."""
+        history = [entry.as_dict() for entry in self.history]
+        return {**self.order, "history": history, "changes": [change.as_dict() for change in self.changes]}
 
 
 def list_orders(
-    engine: Engine, *, folder: str | None = None, limit: int = 50, before_id: int | None = None
+    engine: Engine,
+    *,
+    folder: str | None = None,
+    changed: bool = False,
+    limit: int = 50,
+    before_id: int | None = None,
 ) -> list[OrderSummary]:
     """Return orders, the newest import first.
 
     Args:
         engine: the desk.
         folder: only this folder; case does not count.
+        changed: only orders that podOS changed and nobody has looked at since.
         limit: at most so many.
         before_id: only orders with a smaller desk id: the last one of the page before.
 
@@ -98,6 +108,8 @@ def list_orders(
     )
     if before_id is not None:
         query = query.where(ORDERS.c.id < before_id)
+    if changed:
+        query = query.where(ORDERS.c.id.in_(_FLAGGED))
     with reading(engine) as connection:
         if folder is not None:
             query = query.where(ORDERS.c.folder_id == known_folder_id(connection, folder))
@@ -121,15 +133,18 @@ def find_order(engine: Engine, reference: str) -> OrderDetail:
         items = _items(connection, [id_])
         history = select(HISTORY.c.at, HISTORY.c.event, HISTORY.c.text).where(HISTORY.c.order_id == id_)
         later = connection.execute(history.order_by(HISTORY.c.id)).all()
+        changes = open_changes(connection, id_)
     imported = f"imported by {row['run_kind'].replace('_', ' ')} run {row['import_run_id']}"
     first = HistoryEntry(row["imported_at"], "imported", imported)
-    return OrderDetail(exported_order(row, items[id_]), [first, *(HistoryEntry(*entry) for entry in later)])
+    entries = [first, *(HistoryEntry(*entry) for entry in later)]
+    return OrderDetail(exported_order(row, items[id_]), entries, changes)
 
 
 def export_orders(
     engine: Engine,
     *,
     folder: str | None = None,
+    changed: bool = False,
     newest_first: bool = False,
     limit: int | None = None,
     before_id: int | None = None,
@@ -139,6 +154,7 @@ def export_orders(
     Args:
         engine: the desk.
         folder: only this folder; case does not count.
+        changed: only orders that podOS changed and nobody has looked at since.
         newest_first: the newest import first, else the oldest.
         limit: at most so many; None is all.
         before_id: only orders with a smaller desk id.
@@ -151,6 +167,8 @@ def export_orders(
     query = _whole_orders().order_by(ORDERS.c.id.desc() if newest_first else ORDERS.c.id)
     if before_id is not None:
         query = query.where(ORDERS.c.id < before_id)
+    if changed:
+        query = query.where(ORDERS.c.id.in_(_FLAGGED))
     if folder is not None:
         with reading(engine) as connection:
             query = query.where(ORDERS.c.folder_id == known_folder_id(connection, folder))

@@ -24,9 +24,10 @@ from sqlalchemy import (
     update,
 )
 
-from models.desk import Order, OrderHistory, OrderItem, OutboxState, RejectedOrder, Shipment
+from models.desk import Order, OrderChange, OrderHistory, OrderItem, OutboxState, RejectedOrder, Shipment
 from models.outbox import Handover, erased_code
 from models.privacy import ErasureReport
+from models.upstream import ChangeKind, ChangeState
 from tasks.desk.engine import reading, writing
 from tasks.desk.finished import is_finished
 from tasks.desk.history import add_history
@@ -37,14 +38,16 @@ HISTORY: Table = OrderHistory.__table__  # type: ignore[attr-defined]
 REJECTED: Table = RejectedOrder.__table__  # type: ignore[attr-defined]
 SHIPMENTS: Table = Shipment.__table__  # type: ignore[attr-defined]
 HANDOVERS: Table = Handover.__table__  # type: ignore[attr-defined]
+CHANGES: Table = OrderChange.__table__  # type: ignore[attr-defined]
 
 PERSONAL = (
     *("email", "phone", "ship_name", "ship_company", "ship_address1", "ship_address2"),
-    *("ship_city", "ship_postal_code", "ship_state", "extras"),
+    *("ship_city", "ship_postal_code", "ship_state", "extras", "address_digest"),
 )
 """Columns of table ``orders``; the country stays, for statistics."""
 PLAIN_EVENTS = (
     *("moved", "queued", "handed over", "released", "shipped", "voided", "needs attention", "erased"),
+    *("changed in podOS", "change settled"),
 )
 """History in words of this program, with names of folders, rules and fulfillers and with ids only."""
 ERASED = "personal data erased"
@@ -183,6 +186,17 @@ def _blank_orders(connection: Connection, ids: Sequence[int], now: datetime) -> 
     values: dict[str, Any] = dict.fromkeys(PERSONAL, null()) | {"hold_reason": held, "erased_at": now}
     connection.execute(update(ORDERS).where(ORDERS.c.id.in_(ids)).values(values))
     connection.execute(update(ITEMS).where(ITEMS.c.order_id.in_(ids)).values(notes=None))
+    addresses = and_(CHANGES.c.order_id.in_(ids), CHANGES.c.kind == ChangeKind.ADDRESS.value)
+    is_open = CHANGES.c.state == ChangeState.OPEN.value
+    connection.execute(
+        update(CHANGES)
+        .where(addresses)
+        .values(
+            old_values={},
+            new_values={},
+            state=case((is_open, ChangeState.WITHDRAWN.value), else_=CHANGES.c.state),
+        )
+    )
 
 
 def _blank_outbox(connection: Connection, ids: Sequence[int]) -> None:

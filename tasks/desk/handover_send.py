@@ -111,14 +111,28 @@ def count_waiting(engine: Engine, fulfiller: str) -> int:
         return connection.execute(select(func.count()).select_from(HANDOVERS).where(waits)).scalar_one()
 
 
-def begin_attempts(engine: Engine, ids: Collection[int], *, now: datetime) -> None:
-    """Note that attempts begin: whatever interrupts them, the next run knows that they were under way."""
-    waiting = (HANDOVERS.c.state == OutboxState.WAITING.value) & HANDOVERS.c.first_attempt_at.is_(None)
+def begin_attempts(engine: Engine, ids: Collection[int], *, now: datetime) -> set[int]:
+    """Note that attempts begin: whatever interrupts them, the next run knows that they were under way.
+
+    Returns:
+        Those that may go: one that was voided, or whose order was held, since it was read, must not.
+    """
+    still = HANDOVERS.c.state == OutboxState.WAITING.value
+    free = select(ORDERS.c.id).where(ORDERS.c.id == HANDOVERS.c.order_id, ORDERS.c.hold_reason.is_(None))
+    may_go: set[int] = set()
     wanted = sorted(ids)
     with writing(engine) as connection:
         for start in range(0, len(wanted), _CHUNK):
             chunk = HANDOVERS.c.id.in_(wanted[start : start + _CHUNK])
-            connection.execute(update(HANDOVERS).where(chunk, waiting).values(first_attempt_at=now))
+            query = select(HANDOVERS.c.id).where(chunk, still).order_by(HANDOVERS.c.id)
+            connection.execute(
+                query.with_for_update()
+            ).all()  # what cancels an order holds these rows as well
+            going = set(connection.execute(query.where(free.exists())).scalars())
+            new = HANDOVERS.c.id.in_(going) & HANDOVERS.c.first_attempt_at.is_(None)
+            connection.execute(update(HANDOVERS).where(new).values(first_attempt_at=now))
+            may_go |= going
+    return may_go
 
 
 def promise_references(engine: Engine, references: Mapping[int, str]) -> None:

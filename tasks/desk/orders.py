@@ -9,12 +9,14 @@ from typing import Any
 
 import msgspec
 from msgspec.structs import astuple
-from sqlalchemy import Connection, Table, Text, column, func, select, text
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Table, Text, column, func, select, text
 
 from models.desk import Order, OrderItem
 from models.orders import NewItem, NewOrder
 from models.types import utc_text
 from tasks.desk.bulk import insert_new
+from tasks.desk.engine import reading
+from tasks.upstream import address_digest, artwork_digest
 
 ORDERS: Table = Order.__table__  # type: ignore[attr-defined]
 ITEMS: Table = OrderItem.__table__  # type: ignore[attr-defined]
@@ -24,15 +26,30 @@ _CREATED, _UPDATED, _VALUE, _EXTRAS = (
     _OWN_COLUMNS.index(name) for name in ("podos_created_at", "podos_updated_at", "declared_value", "extras")
 )
 _RUN_COLUMNS = ("integration", "project", "import_run_id", "imported_at")
-_ORDER_COLUMNS = ("id", "folder_id", *_RUN_COLUMNS, *_OWN_COLUMNS)
+_ORDER_COLUMNS = ("id", "folder_id", *_RUN_COLUMNS, *_OWN_COLUMNS, "address_digest", "artwork_digest")
 _JSON = msgspec.json.Encoder()
 _ITEM_COLUMNS = ("order_id", *NewItem.__struct_fields__)
 
 
 def existing_source_ids(connection: Connection, project: str, source_ids: Collection[str]) -> set[str]:
     """Return those of the source ids that the desk already holds for a project."""
+    return {row[0] for row in _existing(connection, project, source_ids, ORDERS.c.source_id)}
+
+
+def last_looks(
+    connection: Connection, project: str, source_ids: Collection[str]
+) -> dict[str, tuple[datetime | None, datetime]]:
+    """Return for those of the source ids that the desk holds podOS's date of them, and when it saw that."""
+    seen_at = func.coalesce(ORDERS.c.podos_seen_at, ORDERS.c.imported_at)
+    columns = (ORDERS.c.source_id, ORDERS.c.podos_updated_at, seen_at)
+    return {row[0]: (row[1], row[2]) for row in _existing(connection, project, source_ids, *columns)}
+
+
+def _existing(
+    connection: Connection, project: str, source_ids: Collection[str], *columns: ColumnElement[Any]
+) -> Sequence[Row[Any]]:
     if not source_ids:
-        return set()
+        return []
     wanted = msgspec.json.encode(list(source_ids)).decode()
     is_sqlite = connection.dialect.name == "sqlite"
     each = (
@@ -41,8 +58,15 @@ def existing_source_ids(connection: Connection, project: str, source_ids: Collec
         else "SELECT jsonb_array_elements_text(CAST(:ids AS jsonb))"
     )
     ids = text(each).columns(column("value", Text)).scalar_subquery()
-    query = select(ORDERS.c.source_id).where(ORDERS.c.project == project, ORDERS.c.source_id.in_(ids))
-    return set(connection.execute(query, {"ids": wanted}).scalars())
+    query = select(*columns).where(ORDERS.c.project == project, ORDERS.c.source_id.in_(ids))
+    return connection.execute(query, {"ids": wanted}).all()
+
+
+def holds_orders(engine: Engine, project: str) -> bool:
+    """Tell whether the desk has an order of a project."""
+    with reading(engine) as connection:
+        query = select(ORDERS.c.id).where(ORDERS.c.project == project).limit(1)
+        return connection.execute(query).first() is not None
 
 
 def insert_orders(
@@ -112,7 +136,7 @@ def _order_values(order: NewOrder, adapt_time: Callable[[datetime], datetime | s
     values[_UPDATED] = adapt_time(order.podos_updated_at) if order.podos_updated_at else None
     values[_VALUE] = _exact_text(order.declared_value)
     values[_EXTRAS] = _JSON.encode(order.extras).decode() if order.extras else None
-    return values
+    return [*values, address_digest(order), artwork_digest(order.items)]
 
 
 def _item_rows(items: Sequence[tuple[int, NewItem]]) -> list[tuple[Any, ...]]:

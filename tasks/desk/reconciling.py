@@ -12,9 +12,11 @@ from sqlalchemy import Connection, Engine, Row, Table, func, select
 from models.desk import Folder, Order, OrderItem, OutboxState, RejectedOrder, Shipment
 from models.reconciling import OrderHere, ShipmentHere
 from tasks.desk import outbox
+from tasks.desk.changes import CHANGES, IS_OPEN
 from tasks.desk.engine import reading, writing
 from tasks.desk.history import add_history
 from tasks.desk.shipment_sync import IN_PODOS
+from tasks.upstream import ADDRESS
 
 ORDERS: Table = Order.__table__  # type: ignore[attr-defined]
 ITEMS: Table = OrderItem.__table__  # type: ignore[attr-defined]
@@ -23,8 +25,9 @@ SHIPMENTS: Table = Shipment.__table__  # type: ignore[attr-defined]
 REJECTED: Table = RejectedOrder.__table__  # type: ignore[attr-defined]
 PAGE_ROWS = 5000
 _CHUNK = 500
-_ADDRESS = tuple(column for column in ORDERS.c if column.name.startswith("ship_"))
+_ADDRESS = tuple(ORDERS.c[name] for name in ADDRESS)
 _OWN = ("id", "source_id", "order_number", "podos_status", "podos_updated_at")
+_LAST_SAID = ("imported_status", "address_digest", "artwork_digest")
 _SETTLED = (*(state.value for state in IN_PODOS), OutboxState.FAILED.value)
 
 
@@ -45,26 +48,33 @@ def orders_here(connection: Connection, project: str, source_ids: Collection[str
     found: dict[str, OrderHere] = {}
     for chunk in _chunks(sorted(source_ids)):
         columns = [ORDERS.c[name] for name in _OWN]
+        columns += [ORDERS.c[name] for name in _LAST_SAID]
         more = [ORDERS.c.hold_reason, FOLDERS.c.name.label("folder"), *_ADDRESS, ORDERS.c.erased_at]
         query = select(*columns, *more).join(FOLDERS, FOLDERS.c.id == ORDERS.c.folder_id)
         mine = (ORDERS.c.project == project) & ORDERS.c.source_id.in_(chunk)
         rows = connection.execute(query.where(mine)).all()
         ids = [row.id for row in rows]
         prints, shipments = _prints_of(connection, ids), _shipments_of(connection, ids)
-        found |= {row.source_id: _order(row, prints[row.id], shipments[row.id]) for row in rows}
+        flagged = _flagged(connection, ids)
+        found |= {
+            row.source_id: _order(row, prints[row.id], shipments[row.id], flagged[row.id]) for row in rows
+        }
     return found
 
 
-def _order(row: Row[Any], prints: list[Mapping[str, str]], shipments: list[ShipmentHere]) -> OrderHere:
+def _order(
+    row: Row[Any], prints: list[Mapping[str, str]], shipments: list[ShipmentHere], flagged: set[str]
+) -> OrderHere:
     values = row._mapping
     address = None if values["erased_at"] else {one.name: values[one.name] for one in _ADDRESS}
     is_held = values["hold_reason"] is not None
     return OrderHere(
-        **{name: values[name] for name in (*_OWN, "folder")},
+        **{name: values[name] for name in (*_OWN, "folder", *_LAST_SAID)},
         is_held=is_held,
         address=address,
         prints=prints,
         shipments=shipments,
+        flagged=frozenset(flagged),
     )
 
 
@@ -82,6 +92,14 @@ def _shipments_of(connection: Connection, order_ids: Sequence[int]) -> dict[int,
     query = select(*columns).where(SHIPMENTS.c.order_id.in_(order_ids)).order_by(SHIPMENTS.c.id)
     for order_id, *shipment in connection.execute(query):
         found[order_id].append(ShipmentHere(*shipment))
+    return found
+
+
+def _flagged(connection: Connection, order_ids: Sequence[int]) -> dict[int, set[str]]:
+    found: dict[int, set[str]] = defaultdict(set)
+    query = select(CHANGES.c.order_id, CHANGES.c.kind).where(CHANGES.c.order_id.in_(order_ids), IS_OPEN)
+    for order_id, kind in connection.execute(query):
+        found[order_id].add(kind)
     return found
 
 

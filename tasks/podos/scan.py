@@ -45,10 +45,11 @@ class ScanPlan:
 class Batch:
     """Rows on their way to the desk. A plain object, so that the engine does not walk through its rows.
 
-    ``known`` are the ids of rows that the desk has by now, where somebody asked it: they need no more work.
+    ``known`` are the ids of rows that the desk has by now, where somebody asked it: they are not imported
+    again. ``again`` are those of them that podOS may have changed since the desk saw them last.
     """
 
-    __slots__ = ("fulfillments", "known", "number", "read_to", "unreadable")
+    __slots__ = ("again", "fulfillments", "known", "number", "read_to", "unreadable")
 
     def __init__(self, number: int, rows: Sequence[Row], read_to: datetime | None) -> None:
         self.number = number
@@ -56,6 +57,7 @@ class Batch:
         self.unreadable = [row for row in rows if isinstance(row, Unreadable)]
         self.read_to = read_to
         self.known: frozenset[str] = frozenset()
+        self.again: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         """Return the number of rows, readable or not."""

@@ -27,7 +27,7 @@ from tasks.load import ImportRunContext, load
 from tasks.podos.scan import Batch
 from tasks.transform import prepare
 from tests.builders import insert_order, insert_shipment
-from tests.integration.test_load import SETTINGS, fulfillment
+from tests.loading import SETTINGS, fulfillment
 
 NOW = datetime(2026, 11, 23, 10, 15, tzinfo=UTC)
 

@@ -12,8 +12,9 @@ from models.podos import Fulfillment
 from models.reconciling import Difference, Finding, OrderHere, ReconcileReport, ShipmentHere
 from models.reports import Outcome
 from tasks.reconcile_report import reconcile_markdown
-from tasks.reconciling import ADDRESS, compare, to_resend, why_not_here
+from tasks.reconciling import compare, to_resend, why_not_here
 from tasks.transform import to_orders
+from tasks.upstream import ADDRESS
 from tests.unit.test_transform import SETTINGS
 
 MARK = datetime(2026, 11, 23, 12, tzinfo=UTC)

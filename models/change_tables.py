@@ -1,0 +1,38 @@
+"""The desk's table of changes that podOS made to orders after their import. A part of ``models.desk``."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+from sqlalchemy import Column, ForeignKey, Index, Text, text
+from sqlmodel import Field, SQLModel
+
+from models.types import BigId, JsonValue, UtcDateTime
+
+_OPEN = text("state = 'open'")
+
+
+class OrderChange(SQLModel, table=True):
+    """One change: the values of that moment beside podOS's new ones. An order with an open one is flagged."""
+
+    __tablename__: ClassVar[str] = "order_changes"
+    __table_args__ = (
+        Index(
+            "uq_order_changes_open",
+            "order_id",
+            "kind",
+            unique=True,
+            sqlite_where=_OPEN,
+            postgresql_where=_OPEN,
+        ),
+    )
+
+    id: int | None = Field(default=None, sa_column=Column(BigId, primary_key=True))
+    order_id: int = Field(sa_column=Column(BigId, ForeignKey("orders.id"), nullable=False, index=True))
+    run_id: int = Field(sa_column=Column(BigId, ForeignKey("import_runs.id"), nullable=False))
+    at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    kind: str = Field(sa_column=Column(Text, nullable=False))
+    state: str = Field(sa_column=Column(Text, nullable=False))
+    old_values: dict[str, str | None] = Field(sa_column=Column(JsonValue, nullable=False))
+    new_values: dict[str, str | None] = Field(sa_column=Column(JsonValue, nullable=False))
