@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -115,8 +116,14 @@ def schema_of(engine: Engine) -> list[str]:
             for table in inspector.get_table_names()
             for line in (
                 *(f"{table} {column}" for column in inspector.get_columns(table)),
-                *(f"{table} {index}" for index in inspector.get_indexes(table)),
+                *(f"{table} {_in_words(index)}" for index in inspector.get_indexes(table)),
                 *(f"{table} {key}" for key in inspector.get_foreign_keys(table)),
                 *(f"{table} {check}" for check in inspector.get_check_constraints(table)),
             )
         )
+
+
+def _in_words(index: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an index with its condition as text: an expression shows its place in memory."""
+    options = {name: str(value) for name, value in index.get("dialect_options", {}).items()}
+    return {**index, "dialect_options": options}
