@@ -41,7 +41,7 @@ def status(
 ) -> int:
     """Tell whether all is well: last success, lag behind podOS, what waits and what failed.
 
-    podOS is not asked, so it can be run every minute. Exit code 1: something is late, failed, or over its
+    podOS is not asked. Exit code 1: something is late, failed, or over its
     threshold; it says what. Connected names and next runs come from the Prefect server of PREFECT_API_URL.
     """
     prepare_prefect(quiet=True)
