@@ -14,8 +14,8 @@ from tasks.podos.paging import Fetch, date_of
 
 FIRST_GUESS = 1000
 STEP = 8
-CLOSE_ENOUGH = 1.03
-"""The number of orders is looked for until it is known to a few in a hundred: parts need not be exact."""
+CLOSE_ENOUGH = 1.005
+"""The number of orders is looked for until it is known to five in a thousand: the last part has the rest."""
 
 RowAt = Callable[[int], Awaitable[tuple[bool, datetime | None]]]
 
@@ -26,7 +26,7 @@ async def cuts_by_count(
     """Return the dates, oldest first, that split the orders created in ``[since, until)`` into equal parts.
 
     Args:
-        fetch: asks podOS for one page; about 12 times, and once for each cut.
+        fetch: asks podOS for one page; about 15 times, and once for each cut.
         since: aware; None: from the first order on.
         until: aware; None: to the last one.
         parts: how many at most; there are fewer where too many orders share a second.

@@ -48,7 +48,7 @@ def test_parts_hold_about_as_many_orders_however_they_grow(count: int) -> None:
     edges = [0, *(bisect_left(growing.dates, (cut - BEGIN).total_seconds()) for cut in cuts), count]  # type: ignore[type-var]
     sizes = [after - before for before, after in pairwise(edges)]
     assert len(sizes) == 8
-    assert max(sizes) <= 1.3 * count / 8 + 1
+    assert max(sizes) <= 1.05 * count / 8 + 1
     assert growing.requests <= 32
 
 
