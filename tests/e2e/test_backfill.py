@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +22,7 @@ from sqlalchemy import Engine, make_url, text
 
 from deployments.environment import PREFECT_DEFAULTS, ROOT
 from deployments.sandbox.server import Sandbox, SandboxSettings
+from deployments.sandbox.store import Store
 from tasks.desk.browse import export_orders
 from tasks.desk.engine import make_engine, open_desk
 from tests.e2e.running import (
@@ -79,7 +82,7 @@ class Desk:
         return orders_of(self.engine)
 
     def windows(self) -> list[tuple[str, int]]:
-        """Return state and attempts of each window."""
+        """Return state and attempts of each window of the first backfill."""
         return [(row.state, row.attempts) for row in self._rows()]
 
     def runs(self) -> dict[int, str]:
@@ -97,7 +100,9 @@ class Desk:
 
     def _rows(self) -> Any:
         with self.engine.connect() as connection:
-            return connection.execute(text("SELECT * FROM backfill_windows ORDER BY number")).all()
+            return connection.execute(
+                text("SELECT * FROM backfill_windows WHERE backfill_id = 1 ORDER BY number")
+            ).all()
 
 
 @pytest.fixture(scope="module")
@@ -232,3 +237,83 @@ def notice_the_dead(system: System, runs: list[str]) -> None:
     state = {"state": {"type": "CRASHED", "message": "its process died"}, "force": True}
     for run in runs:
         system.api("POST", f"/flow_runs/{run}/set_state", state)
+
+
+def test_failed_and_cancelled_windows_are_named_and_only_they_are_repeated(floor: Floor, desk: Desk) -> None:
+    system = floor.system
+    spoil(desk, 2)
+    with system.worker("desk", DESK_DATABASE_URL=desk.url):
+        first = desk.start_backfill()
+        wait_for("all windows handed out", lambda: len(desk.runs()) == 4)
+        with silence(floor.sandbox):
+            wait_for("window 3 at work", lambda: 3 in desk.at_work())
+            cancel(system, desk.runs()[3])
+        code, _, err = finished(first)
+        assert code == 1
+        assert "2 of 4 windows are done; window 2 (" in err
+        assert "; window 3 (" in err
+        assert "its flow run ended as cancelled" in err
+        assert desk.windows() == [("done", 1), ("failed", 1), ("failed", 1), ("done", 1)]
+
+        mend(desk)
+        with silence(floor.sandbox):
+            by_hand = desk.start_backfill()
+            wait_for("both windows at work", lambda: desk.at_work() == [2, 3])
+            by_hand.send_signal(signal.SIGINT)
+            code, _, err = finished(by_hand)
+            assert (code, "the same command again" in err, "Traceback" in err) == (130, True, False), err
+            form = {"request": {"since": "2020-01-01", "windows": 4}}
+            deployment = system.api("GET", "/deployments/name/backfill-orders/backfill")["id"]
+            by_form = system.start_run(deployment, form)
+            wait_for("the run", lambda: system.flow_run(by_form)["state_type"] == "RUNNING")
+            cancel(system, by_form)
+        code, report, err = finished(desk.start_backfill())
+
+    assert (code, err) == (0, "")
+    assert desk.windows() == [("done", 1), ("done", 2), ("done", 2), ("done", 1)]
+    assert report["fetched"] == 900
+    assert desk.orders() == floor.single
+
+
+@contextmanager
+def silence(sandbox: Sandbox) -> Iterator[None]:
+    """Let podOS answer nobody for a while."""
+    over = threading.Event()
+
+    def wait(_store: Store, _number: int) -> None:
+        over.wait(STOP_SECONDS)
+
+    sandbox.faults.before_list = wait
+    try:
+        yield
+    finally:
+        sandbox.faults.before_list = None
+        over.set()
+
+
+def cancel(system: System, run_id: str) -> None:
+    """Do what the button in the pages does, and wait until it is done."""
+    system.api("POST", f"/flow_runs/{run_id}/set_state", {"state": {"type": "CANCELLING"}})
+    assert system.finished(run_id)["state_type"] == "CANCELLED"
+
+
+def spoil(desk: Desk, number: int) -> None:
+    """Let the database refuse that a window is done."""
+    with desk.engine.begin() as connection:
+        connection.execute(
+            text(
+                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+                "$$ BEGIN RAISE EXCEPTION 'no'; END $$"
+            )
+        )
+        connection.execute(
+            text(
+                "CREATE TRIGGER broken BEFORE UPDATE ON backfill_windows FOR EACH ROW "
+                f"WHEN (NEW.number = {number} AND NEW.state = 'done') EXECUTE FUNCTION refuse()"
+            )
+        )
+
+
+def mend(desk: Desk) -> None:
+    with desk.engine.begin() as connection:
+        connection.execute(text("DROP TRIGGER broken ON backfill_windows"))

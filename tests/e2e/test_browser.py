@@ -67,20 +67,29 @@ def test_a_manual_import_by_its_form_ends_with_the_orders_in_the_folder(system: 
 
 def _fill_the_form_of_a_manual_import(page: Page) -> datetime:
     """Fill in the form as a person does, and return the day that was picked."""
+    _open_form(page, "manual-import", {"Dry run (Optional)": "Write nothing"})
+    expect(page.get_by_label("Dry run (Optional)")).to_have_role("switch")
+    return _pick_import_from(page)
+
+
+def _open_form(page: Page, deployment: str, more: dict[str, str]) -> None:
+    """Open the run form of an import, and look for its fields with their help."""
     page.goto("deployments")
-    page.get_by_role("link", name="manual-import", exact=True).first.click()
+    page.get_by_role("link", name=deployment, exact=True).first.click()
     page.get_by_role("button", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Custom run").click()
     for title, help_text in {
         "Integration (Optional)": "The name of the connected integration",
         "Import from": "Orders created on this day or later",
         "Until (Optional)": "The last day, counted whole",
-        "Dry run (Optional)": "Write nothing",
+        **more,
     }.items():
         expect(page.get_by_text(title, exact=True)).to_be_visible()
         expect(page.get_by_text(help_text)).to_be_visible()
     expect(page.get_by_label("Integration (Optional)")).to_have_value("default")
-    expect(page.get_by_label("Dry run (Optional)")).to_have_role("switch")
+
+
+def _pick_import_from(page: Page) -> datetime:
     page.get_by_label("Import from").click()
     calendar = page.get_by_role("dialog")
     first = datetime.now(UTC).replace(day=1) - timedelta(days=40)
@@ -164,3 +173,26 @@ def _choose(page: Page, field: Locator, *values: str) -> None:
     for value in values:
         page.get_by_role("option", name=value, exact=True).click()
     page.keyboard.press("Escape")
+
+
+def test_a_backfill_by_its_form_shows_how_far_it_is(system: System, page: Page) -> None:
+    _open_form(page, "backfill", {"Windows (Optional)": "Into how many parts the orders are split"})
+    since = _pick_import_from(page)
+    expect(page.get_by_label("Windows (Optional)")).to_have_value("8")
+    page.get_by_label("Windows (Optional)").fill("2")
+    _submit(page)
+    link = page.get_by_role("link", name=f"backfill default from {since:%Y-%m-%d}").first
+    link.click()
+    page.wait_for_url("**/runs/flow-run/**")
+    expect(page.get_by_text("Completed", exact=True).first).to_be_visible()
+    page.get_by_role("tab", name="Details").click()
+    expect(page.get_by_text("fetched 250: imported")).to_be_visible()
+    page.get_by_role("tab", name="Artifacts").click()
+    page.get_by_role("link", name="backfill-progress-default").click()
+    expect(page.get_by_text("windows of the backfill of default that are done").first).to_be_visible()
+    progress = system.api("GET", "/artifacts/backfill-progress-default/latest")
+    assert progress["data"] == 100
+    deployment = system.deployment("import-window")["id"]
+    mine = {"deployments": {"id": {"any_": [deployment]}}, "sort": "EXPECTED_START_TIME_DESC", "limit": 2}
+    runs = system.api("POST", "/flow_runs/filter", mine)
+    assert [run["state_type"] for run in runs] == ["COMPLETED"] * 2
