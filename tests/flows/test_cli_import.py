@@ -26,6 +26,7 @@ REPORT = {
     "skipped",
     "needs_attention",
     "rejected",
+    "changed_upstream",
     "window",
     "seconds",
 }
