@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 MINUTES := 10
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench bench-backfill bench-send bench-rules fuzz check format format-check lint types imports migrations audit lock clean
+.PHONY: help install demo test bench bench-backfill bench-send bench-rules fuzz soak check format format-check lint types imports migrations audit lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1|/' | column -t -s'|'
@@ -44,6 +44,9 @@ bench-rules: $(BIN)/.installed-dev ## Measure 1,000 orders under 50 rules
 
 fuzz: $(BIN)/.installed-dev ## Look for input that breaks a promise: MINUTES=10 in all, SEED=N repeats a round
 	$(BIN)/python -m pytest tests/fuzz --timeout 0 --fuzz-minutes $(MINUTES) $(if $(SEED),--fuzz-seed $(SEED))
+
+soak: $(BIN)/.installed-dev ## Everything at once against a podOS at its worst: make soak MINUTES=10 SEED=1
+	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 audit: $(BIN)/.installed-dev ## No known vulnerable package in the lock files, and only licences that fit
 	$(BIN)/python -m tests.supply_chain

@@ -88,7 +88,8 @@ class Api:
 
     def patch_order(self, call: Call, order_id: str) -> Answer:
         """Write tracking and status, and answer the order."""
-        return self._guarded(call, lambda: self._patch(order_id, call.body))
+        with self.store.alone:
+            return self._guarded(call, lambda: self._patch(order_id, call.body))
 
     def _guarded(self, call: Call, answer: Callable[[], Answer]) -> Answer:
         try:

@@ -37,7 +37,8 @@ class Churn:
         """Change the store."""
         whole = int(self._rate)
         for _ in range(whole + (self._rng.random() < self._rate - whole)):
-            self._rng.choice((self._move, self._leave, self._return, self._appear))(store)
+            with store.alone:
+                self._rng.choice((self._move, self._leave, self._return, self._appear))(store)
 
     def _move(self, store: Store) -> None:
         key = store.pick(self._rng, "paid")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from dataclasses import dataclass
 from threading import Lock
@@ -36,8 +37,25 @@ class RecordedRequest:
     fault: str | None = None
 
 
+@dataclass(frozen=True)
+class RecordedChange:
+    """What an order was from a moment on.
+
+    Attributes:
+        order_id: Its id.
+        status: Its status.
+        frozen: Whether it must not be produced.
+        at: When, in seconds since 1970, by the real clock and not podOS's.
+    """
+
+    order_id: str
+    status: object
+    frozen: bool
+    at: float
+
+
 class RequestLog:
-    """The last requests and the last PATCHes that were applied. Thread-safe and bounded."""
+    """The last requests, applied PATCHes and changes of orders. Thread-safe and bounded."""
 
     def __init__(self, limit: int = DEFAULT_LIMIT) -> None:
         """Keep at most `limit` of each; older ones fall out."""
@@ -45,6 +63,7 @@ class RequestLog:
         self._lock = Lock()
         self._requests: deque[RecordedRequest] = deque(maxlen=limit)
         self._patches: deque[tuple[str, Order]] = deque(maxlen=limit)
+        self._changes: deque[RecordedChange] = deque(maxlen=limit)
 
     def add_request(self, request: RecordedRequest) -> None:
         """Keep a request, unless switched off."""
@@ -58,6 +77,13 @@ class RequestLog:
             if self.enabled:
                 self._patches.append((order_id, body))
 
+    def add_change(self, order_id: str, order: Order) -> None:
+        """Keep what an order is from now on, unless switched off."""
+        with self._lock:
+            if self.enabled:
+                frozen = bool(order.get("frozen"))
+                self._changes.append(RecordedChange(order_id, order.get("status"), frozen, time.time()))
+
     def requests(self) -> list[RecordedRequest]:
         """Copy the requests, oldest first."""
         with self._lock:
@@ -68,8 +94,14 @@ class RequestLog:
         with self._lock:
             return list(self._patches)
 
+    def changes(self) -> list[RecordedChange]:
+        """Copy the changes, oldest first: an order that was added, and each later state of it."""
+        with self._lock:
+            return list(self._changes)
+
     def clear(self) -> None:
         """Forget everything so far."""
         with self._lock:
+            self._changes.clear()
             self._requests.clear()
             self._patches.clear()

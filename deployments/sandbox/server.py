@@ -20,6 +20,7 @@ from deployments.sandbox.app import create_app
 from deployments.sandbox.connections import Connections
 from deployments.sandbox.faults import FaultPlan
 from deployments.sandbox.generator import GeneratorOptions, generate_orders
+from deployments.sandbox.record import DEFAULT_LIMIT
 from deployments.sandbox.store import Store
 
 HOST = "127.0.0.1"
@@ -45,6 +46,7 @@ class SandboxSettings:
         broken: How many orders have a broken shape.
         nulls: Whether null stands in some places where the schema says string.
         unknown_values: Whether some placements and technologies are not in the schema.
+        log_limit: How many requests, PATCHes and changes of orders are kept, of each.
     """
 
     orders: int = 250
@@ -58,6 +60,7 @@ class SandboxSettings:
     broken: int = 0
     nulls: bool = True
     unknown_values: bool = True
+    log_limit: int = DEFAULT_LIMIT
 
 
 class Sandbox:
@@ -176,7 +179,7 @@ def token_of(settings: SandboxSettings) -> str:
 
 def _filled_store(settings: SandboxSettings) -> Store:
     now = settings.now or datetime.now(UTC)
-    store = Store(clock=(lambda: now) if settings.now else None)
+    store = Store((lambda: now) if settings.now else None, settings.log_limit)
     store.extend(
         generate_orders(
             GeneratorOptions(

@@ -6,12 +6,13 @@ import json
 import random
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from itertools import islice
 from threading import RLock
 
 from deployments.sandbox.query import DATE_FIELDS, Filter, Sort
-from deployments.sandbox.record import RecordedRequest, RequestLog
+from deployments.sandbox.record import DEFAULT_LIMIT, RecordedRequest, RequestLog
 from deployments.sandbox.rows import SORT_VALUES, Row, SortedIndex, make_row, matches
 from deployments.sandbox.wire import Order, iso
 
@@ -45,9 +46,9 @@ class Store:
     What it returns are copies: changing them changes nothing here.
     """
 
-    def __init__(self, clock: Callable[[], datetime] | None = None) -> None:
+    def __init__(self, clock: Callable[[], datetime] | None = None, log_limit: int = DEFAULT_LIMIT) -> None:
         """Begin empty. `clock` tells the moment of a change; default: the real one."""
-        self.log = RequestLog()
+        self.log = RequestLog(log_limit)
         self._lock = RLock()
         self._clock = clock or _real_now
         self._ahead_seconds: Callable[[], float] = float
@@ -60,6 +61,11 @@ class Store:
         """Count the orders."""
         with self._lock:
             return len(self._rows)
+
+    @property
+    def alone(self) -> AbstractContextManager[object]:
+        """A block in which no other thread looks or changes: for a change that depends on a look."""
+        return self._lock
 
     @property
     def requests(self) -> list[RecordedRequest]:
@@ -97,6 +103,7 @@ class Store:
                 raise ValueError(f"the order {key} exists already")
             self._put(make_row(self._added, key, order))
             self._added += 1
+            self.log.add_change(key, order)
             return key
 
     def extend(self, orders: Iterable[Order]) -> None:
@@ -146,6 +153,7 @@ class Store:
             order.update(changes)
             self._drop(row)
             self._put(make_row(row.number, row.key, order))
+            self.log.add_change(row.key, order)
             return order
 
     def remove(self, order_id: str) -> None:

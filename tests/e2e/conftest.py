@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = {FIRST: -1} | {name: number for number, name in enumerate(LAST, 1)}
     items.sort(key=lambda item: order.get(item.name, 0))
     for item in items:
-        if item.get_closest_marker("e2e"):
+        if item.get_closest_marker("e2e") and not item.get_closest_marker("soak"):  # a loss is never a whim
             item.add_marker(pytest.mark.flaky(reruns=RERUNS, reruns_delay=RERUN_DELAY_SECONDS))
 
 

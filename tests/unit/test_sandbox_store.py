@@ -161,3 +161,13 @@ def test_pick_draws_from_the_status_asked_for(store: Store) -> None:
     assert order["status"] == "paid"
     assert store.pick(rng_for(1), "nothing like it") is None
     assert Store().pick(rng_for(1), "paid") is None
+
+
+def test_every_state_of_an_order_is_recorded_until_it_is_switched_off() -> None:
+    store = Store(clock=lambda: NOW)
+    store.add({"id": "a", "status": "paid", "frozen": True})
+    store.update("a", status="refunded", frozen=False)
+    store.log.enabled = False
+    store.update("a", status="paid")
+    seen = [(one.order_id, one.status, one.frozen) for one in store.log.changes()]
+    assert seen == [("a", "paid", True), ("a", "refunded", False)]
