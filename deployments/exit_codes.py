@@ -8,6 +8,8 @@ from pathlib import Path
 
 _OURS = ("deployments.", "flows.", "tasks.", "models.")
 _MAX_LENGTH = 500
+_NO_PREFECT = "Failed to reach API at "
+"""Prefect's client says so in a plain RuntimeError when its server went away in the middle."""
 
 
 class ExitCode(IntEnum):
@@ -63,9 +65,9 @@ def message_of(error: BaseException) -> str:
         return "stopped; what was done so far is kept"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    if type(error).__module__.startswith(("httpx", "prefect.")):
-        return _about_prefect(error)
     text = str(error)
+    if type(error).__module__.startswith(("httpx", "prefect.")) or text.startswith(_NO_PREFECT):
+        return _about_prefect(error)
     if text and type(error).__module__.startswith(_OURS):
         return text
     first_line = text.splitlines()[0][:_MAX_LENGTH] if text else "no more is known"

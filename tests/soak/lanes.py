@@ -56,7 +56,7 @@ class Lane:
             f"ship {self.name}",
             self._next_file,
             self.environment,
-            pause_seconds=1.0,
+            pause_seconds=4.0,
             on_done=lambda _output: self._took_file(),
         )
 

@@ -39,6 +39,7 @@ _CLOCK_EVERY_SECONDS = 80.0
 _CLOCK_SHARE = 0.55
 _DISK_EVERY_SECONDS = 120.0
 _DISK_FULL_SECONDS = 20.0
+_COMMANDS_FOR_A_SERVICE = 5
 
 
 @dataclass(frozen=True, order=True)
@@ -50,21 +51,25 @@ class Event:
     facts: dict[str, Any] = field(compare=False)
 
 
-def make_plan(seed: int, seconds: float, targets: Sequence[str], kill_every_seconds: float) -> list[Event]:
+def make_plan(
+    seed: int, seconds: float, commands: Sequence[str], services: Sequence[str], kill_every_seconds: float
+) -> list[Event]:
     """Return all events of a soak in their order.
 
     Args:
         seed: the same seed and arguments give the same plan.
         seconds: how long it lasts.
-        targets: what can be killed.
-        kill_every_seconds: about how often something is.
+        commands: what can be killed and takes seconds to begin again.
+        services: what can be killed and is missed by all others meanwhile: every sixth kill.
+        kill_every_seconds: about how often a command is killed.
     """
     rng = random.Random(f"soak:{seed}")  # noqa: S311 - nothing secret
     events = [
         *_faults(rng, seconds),
         *_clock(rng, seconds),
         *_disk(seconds),
-        *_kills(rng, seconds, targets, kill_every_seconds),
+        *_kills(rng, seconds, commands, kill_every_seconds),
+        *_kills(rng, seconds, services, kill_every_seconds * _COMMANDS_FOR_A_SERVICE),
     ]
     return sorted(events)
 

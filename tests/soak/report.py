@@ -51,7 +51,8 @@ def _load(outcome: Outcome) -> Iterator[tuple[object, ...]]:
 
 
 def _project(outcome: Outcome, lane: str) -> str:
-    return list(outcome.known["projects"])[list(outcome.verdicts).index(lane)]
+    projects: list[str] = list(outcome.known["projects"])
+    return projects[list(outcome.verdicts).index(lane)]
 
 
 def _comparison(outcome: Outcome) -> Iterator[tuple[object, ...]]:

@@ -30,7 +30,7 @@ CLI, WORKER = "cli", "worker"
 PROJECTS = {CLI: "soak-sqlite-100001", WORKER: "soak-postgres-200002"}
 SERVICES = ("run", "worker", "server", "postgres")
 _SERVER_SECONDS = 180.0
-_RUN_EVERY_SECONDS = 8.0
+_RUN_EVERY_SECONDS = 12.0
 _CALM_ROUNDS = 6
 Closing = TypeVar("Closing")
 
@@ -233,11 +233,11 @@ class Soak:
         cli, integration = self._lanes[CLI], self._integration(CLI)
         long_ago = f"{datetime.now(UTC) - timedelta(days=60):%Y-%m-%d}"
         self._repeated = {
-            "check": cli.repeated("check", integration),
-            "sync": cli.repeated("sync", integration),
+            "check": cli.repeated("check", integration, pause_seconds=1.0),
+            "sync": cli.repeated("sync", integration, pause_seconds=2.0),
             "ship": cli.shipping(),
-            "import": cli.repeated("import", integration, "--since", long_ago, pause_seconds=3.0),
-            "send": cli.repeated("send", "--folder", "New", "--to", FULFILLER, pause_seconds=2.0),
+            "import": cli.repeated("import", integration, "--since", long_ago, pause_seconds=15.0),
+            "send": cli.repeated("send", "--folder", "New", "--to", FULFILLER, pause_seconds=8.0),
         }
         if self.options.with_worker:
             self._repeated["ship to postgres"] = self._lanes[WORKER].shipping()
@@ -248,8 +248,11 @@ class Soak:
             self._runs.start()
 
     def _storm(self) -> None:
-        targets = [*self._repeated, *(SERVICES if self.options.with_worker else ())]
-        plan = make_plan(self.options.seed, self.options.seconds, targets, self.options.kill_every_seconds)
+        options = self.options
+        services = SERVICES if options.with_worker else ()
+        plan = make_plan(
+            options.seed, options.seconds, list(self._repeated), services, options.kill_every_seconds
+        )
         began = time.monotonic()
         for event in [*plan, Event(self.options.seconds, "end", {})]:
             while (left := began + event.at - time.monotonic()) > 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 from datetime import date
 
@@ -111,3 +112,15 @@ def test_an_empty_error_still_says_something() -> None:
 
 def test_a_file_error_names_the_file() -> None:
     assert message_of(PermissionError(13, "Permission denied", "/x/y")) == "/x/y: Permission denied"
+
+
+def test_a_prefect_server_that_went_away_is_named() -> None:
+    from prefect.client.orchestration import PrefectClient
+
+    async def ask() -> None:
+        async with PrefectClient("http://127.0.0.1:9/api") as client:
+            await client.raise_for_api_version_mismatch()
+
+    with pytest.raises(RuntimeError) as caught:
+        asyncio.run(ask())
+    assert message_of(caught.value).startswith("the Prefect server could not be used (RuntimeError): start")
