@@ -19,13 +19,13 @@ def test_nothing_is_lost_in_a_short_storm(system: System, tmp_path: Path) -> Non
         seconds=20,
         orders=250,
         with_worker=False,
-        kill_every_seconds=4,
+        kill_every_seconds=5,
         prefect_api=f"{system.url}/api",
     )
     with Soak(options, tmp_path) as soak:
         outcome = soak.run()
     assert outcome.is_lossless, "\n".join(report(outcome))
-    assert outcome.kills.total() >= 2
+    assert outcome.kills.total() >= 1
     assert outcome.disk_full_seconds > 2 or outcome.disk_reason
     assert outcome.verdicts["cli"].orders > 50
     assert outcome.verdicts["cli"].shipments > 10

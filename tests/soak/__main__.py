@@ -44,7 +44,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--orders", type=int, default=400, help="in each podOS at first")
     parser.add_argument("--rate", type=float, default=2.0, help="about how many appear a second")
-    parser.add_argument("--kill-every", type=float, default=7.0, help="seconds, about")
+    parser.add_argument("--kill-every", type=float, default=15.0, help="seconds, about")
     parser.add_argument("--plain", action="store_true", help="SQLite and commands only, without a worker")
     parser.add_argument("--output", type=Path, help="write the report as Markdown too")
     return parser.parse_args()

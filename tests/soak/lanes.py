@@ -60,6 +60,12 @@ class Lane:
             on_done=lambda _output: self._took_file(),
         )
 
+    def ship_once_more(self, desk: Repeated) -> None:
+        """Give the last file again if it failed, else one more."""
+        command = self._next_file()
+        if command and desk.once(command)[0] == 0:
+            self._took_file()
+
     def _next_file(self) -> list[str] | None:
         if not self._asked:
             try:

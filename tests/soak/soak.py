@@ -55,7 +55,7 @@ class Options:
     orders: int = 400
     orders_per_second: float = 2.0
     with_worker: bool = True
-    kill_every_seconds: float = 7.0
+    kill_every_seconds: float = 15.0
     disk_megabytes: int = 160
     prefect_api: str = ""
 
@@ -153,6 +153,7 @@ class Soak:
             "--address",
             self._addresses["printer"],
         )
+        self._desk(self._lanes[CLI], "check", self._integration(CLI))
         if self.options.with_worker:
             self._start_worker(api)
 
@@ -326,6 +327,7 @@ class Soak:
         integration = self._integration(name)
         desk = lane.repeated("check", integration)
         desk.once([str(DESK), "check", integration])
+        lane.ship_once_more(desk)
         for _ in range(_CALM_ROUNDS):
             found = json.loads(self._desk(lane, "shipments", "--json"))
             waiting = [str(one["id"]) for one in found if one["state"] in {"waiting", "failed"}]
