@@ -328,11 +328,13 @@ class Soak:
         desk = lane.repeated("check", integration)
         desk.once([str(DESK), "check", integration])
         lane.ship_once_more(desk)
+        before: list[str] = []
         for _ in range(_CALM_ROUNDS):
             found = json.loads(self._desk(lane, "shipments", "--json"))
             waiting = [str(one["id"]) for one in found if one["state"] in {"waiting", "failed"}]
-            if not waiting:
+            if waiting == before:  # none, or those that podOS shows as refunded
                 break
+            before = waiting
             self._desk(lane, "shipments", "resend", *waiting)
             desk.once([str(DESK), "sync", integration])
         _, out = desk.once([str(DESK), "reconcile", integration, "--json"])
