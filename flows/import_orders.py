@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from prefect.client.schemas.objects import State
@@ -31,6 +31,7 @@ from tasks.desk.runs import (
     finish_run,
     last_complete_check,
     move_mark_back,
+    past_checks,
     read_mark,
     refuse_if_covered,
     vouch,
@@ -40,7 +41,7 @@ from tasks.extract import extract_orders
 from tasks.integrations import IntegrationError
 from tasks.load import ImportRunContext, load_orders, recognize
 from tasks.pacing import open_podos
-from tasks.planning import OVERLAP, WindowError, furthest_mark, plan_check, went_back_to
+from tasks.planning import OVERLAP, WindowError, furthest_mark, plan_check, unsure_since, went_back_to
 from tasks.podos.client import PodosClient
 from tasks.podos.errors import PodosError
 from tasks.podos.scan import Scan, ScanPlan, newest_date
@@ -99,7 +100,8 @@ async def check(name: str, integration: Integration, *, due: datetime | None = N
     with opened_desk(Environment().database_url()) as engine, HeldLease(engine, lease_name) as lease:
         refuse_if_covered(engine, name, due)
         mark = read_mark(engine, settings)
-        plan = plan_check(settings, mark)
+        every = timedelta(minutes=Environment().desk_look_back_every_minutes)
+        plan = plan_check(settings, mark, unsure_since(past_checks(engine, name), datetime.now(UTC), every))
         report = ImportReport(name, "check", dry_run=False, since=plan.since)
         run = ImportRunContext(engine, settings, report, lease=lease, outcomes={} if plan.from_mark else None)
         async with (

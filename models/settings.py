@@ -54,6 +54,7 @@ class Environment(BaseSettings):
     desk_drop_folder: str = ""
     desk_alert_webhook: SecretStr | None = None
     desk_late_after_minutes: float | None = Field(default=None, gt=0)
+    desk_look_back_every_minutes: float = Field(default=60, ge=0)
     desk_attention_over: int = Field(default=20, ge=0)
     desk_failed_over: int = Field(default=0, ge=0)
 

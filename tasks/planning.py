@@ -12,6 +12,8 @@ from models.filters import ImportSettings
 OVERLAP = timedelta(minutes=5)
 """How far a check reads back before its mark: podOS may show a change a little later than it dates it."""
 
+LOOK_BACK = timedelta(hours=1)
+"""So far may podOS's clock go back between two checks, and forth again, without hiding an order for long."""
 CLOCK_TOLERANCE = timedelta(minutes=2)
 """By so much podOS's clock may go back before it is noticed: what it dates then still lies in the overlap."""
 
@@ -38,17 +40,51 @@ class CheckPlan(NamedTuple):
     since: datetime | None
 
 
-def plan_check(settings: ImportSettings, mark: datetime | None) -> CheckPlan:
+def plan_check(
+    settings: ImportSettings, mark: datetime | None, unsure_since: datetime | None = None
+) -> CheckPlan:
     """Return what a check reads.
 
     Args:
         settings: the integration's.
         mark: up to where the orders were read under these very filters; None: nothing vouches.
+        unsure_since: since when podOS's clock may have gone back and forth unseen; None: it can't have.
     """
     if mark is None:
         first = settings.first_import_at
         return CheckPlan(from_mark=False, since=max(first, BEGINNING).astimezone(UTC) if first else None)
-    return CheckPlan(from_mark=True, since=mark - OVERLAP)
+    since = min(mark, unsure_since - LOOK_BACK) if unsure_since else mark
+    return CheckPlan(from_mark=True, since=since - OVERLAP)
+
+
+class PastCheck(NamedTuple):
+    """A check of the past: when it began, from where it read (None: all), and whether it was completed."""
+
+    began: datetime
+    since: datetime | None
+    is_complete: bool
+
+    @property
+    def looked_back(self) -> bool:
+        """Whether it read far enough back to find what a clock that went back had dated."""
+        return self.is_complete and (self.since is None or self.since <= self.began - LOOK_BACK)
+
+
+def unsure_since(past: Sequence[PastCheck], now: datetime, every: timedelta) -> datetime | None:
+    """Return from when on podOS's clock may have gone back and forth unseen; None if that can wait.
+
+    Between two checks nobody sees its clock. So once in a while a check looks back, and always after one that
+    was not completed: it may have seen nothing, and the time without a look is longer.
+
+    Args:
+        past: the integration's checks, the newest first.
+        now: aware.
+        every: how often a check looks back at least.
+    """
+    looked = next((one.began for one in past if one.looked_back), None)
+    if looked and now - looked < every and past[0].is_complete:
+        return None
+    return looked or min((one.began for one in past), default=now)
 
 
 def furthest_mark(read_to: datetime, now: datetime, podos_now: datetime | None) -> datetime:

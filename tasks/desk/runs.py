@@ -14,10 +14,12 @@ from models.filters import ImportSettings
 from models.reports import ImportReport
 from tasks.desk.engine import reading, writing
 from tasks.desk.errors import DeskRefusedError
+from tasks.planning import PastCheck
 
 RUNS: Table = ImportRun.__table__  # type: ignore[attr-defined]
 MARKS: Table = ScanMark.__table__  # type: ignore[attr-defined]
 LEASES: Table = Lease.__table__  # type: ignore[attr-defined]
+_PAST_CHECKS = 200
 
 
 def read_mark(engine: Engine, settings: ImportSettings) -> datetime | None:
@@ -57,6 +59,19 @@ def move_mark_back(engine: Engine, settings: ImportSettings, mark_at: datetime) 
     )
     with writing(engine) as connection:
         connection.execute(statement.values(mark_at=mark_at))
+
+
+def past_checks(engine: Engine, integration: str) -> list[PastCheck]:
+    """Return an integration's last checks, the newest first; one that runs now is none."""
+    query = (
+        select(RUNS.c.started_at, RUNS.c.since, RUNS.c.state)
+        .where(RUNS.c.integration == integration, RUNS.c.kind == "check")
+        .order_by(RUNS.c.id.desc())
+        .limit(_PAST_CHECKS)
+    )
+    with reading(engine) as connection:
+        rows = connection.execute(query).all()
+    return [PastCheck(began, since, state == RunState.COMPLETED) for began, since, state in rows]
 
 
 def last_complete_check(engine: Engine, integration: str) -> datetime | None:

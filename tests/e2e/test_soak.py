@@ -8,7 +8,8 @@ import pytest
 
 from tests.e2e.running import System
 from tests.soak.report import report
-from tests.soak.soak import Options, Soak
+from tests.soak.soak import Soak
+from tests.soak.stage import Options
 
 pytestmark = [pytest.mark.e2e, pytest.mark.soak]
 

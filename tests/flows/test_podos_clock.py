@@ -76,6 +76,42 @@ def test_a_jump_that_a_failed_check_saw_hides_no_order(
     assert set(paid) <= imported(engine)
 
 
+def test_a_jump_that_no_check_saw_hides_no_order_for_longer_than_an_hour(
+    connected: Connected,
+    engine: Engine,
+    sandbox: Sandbox,
+    pay: Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connected.check()
+    sandbox.faults.clock_ahead_seconds = -HOUR
+    during = pay()
+    sandbox.faults.clock_ahead_seconds = 0
+    pay()
+    connected.check()
+    assert during not in imported(engine)
+    monkeypatch.setenv("DESK_LOOK_BACK_EVERY_MINUTES", "0")  # as if an hour had passed
+    connected.check()
+
+    assert during in imported(engine)
+
+
+def test_a_jump_that_only_a_failed_check_could_have_seen_hides_no_order(
+    connected: Connected, engine: Engine, sandbox: Sandbox, pay: Callable[[], str]
+) -> None:
+    connected.check()
+    sandbox.faults.clock_ahead_seconds = -HOUR
+    during = pay()
+    sandbox.faults.clock_ahead_seconds = 0
+    pay()
+    sandbox.faults.then("401")
+    with pytest.raises(Exception, match="refused the token"):
+        connected.check()
+    connected.check()
+
+    assert during in imported(engine)
+
+
 def test_a_jump_back_in_the_middle_of_the_first_check_hides_no_order(
     connected: Connected, engine: Engine, sandbox: Sandbox, pay: Callable[[], str]
 ) -> None:

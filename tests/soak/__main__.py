@@ -9,7 +9,8 @@ import tempfile
 from pathlib import Path
 
 from tests.soak.report import report
-from tests.soak.soak import Options, Soak
+from tests.soak.soak import Soak
+from tests.soak.stage import Options
 
 
 def main() -> int:

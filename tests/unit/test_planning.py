@@ -9,9 +9,12 @@ import pytest
 
 from models.filters import CountryMode, ImportSettings
 from tasks.planning import (
+    LOOK_BACK,
     OVERLAP,
+    PastCheck,
     furthest_mark,
     plan_check,
+    unsure_since,
     went_back_to,
     whole_days,
     window_of_import,
@@ -205,3 +208,36 @@ def test_a_clock_that_went_back_behind_the_mark_is_followed(
 ) -> None:
     now = utc("2026-11-23T10:05")
     assert went_back_to(READ_TO, podos_now, now, now - timedelta(minutes=minutes_ago)) == back_to
+
+
+NOW = utc("2026-11-23T10:00")
+HOUR = timedelta(hours=1)
+
+
+def past(minutes_ago: int, *, back_minutes: int = 5, is_complete: bool = True) -> PastCheck:
+    began = NOW - timedelta(minutes=minutes_ago)
+    return PastCheck(began, began - timedelta(minutes=back_minutes), is_complete)
+
+
+@pytest.mark.parametrize(
+    ("checks", "since_minutes_ago"),
+    [
+        ([], 0),
+        ([past(15), past(30, back_minutes=60)], None),
+        ([past(15), past(60, back_minutes=60)], 60),
+        ([past(15, is_complete=False), past(30, back_minutes=90)], 30),
+        ([past(15), past(30, back_minutes=90, is_complete=False), past(45)], 45),
+        ([past(15), PastCheck(NOW - timedelta(minutes=20), None, is_complete=True)], None),
+    ],
+)
+def test_a_check_looks_back_once_in_a_while_and_after_one_that_was_not_completed(
+    checks: list[PastCheck], since_minutes_ago: int | None
+) -> None:
+    expected = None if since_minutes_ago is None else NOW - timedelta(minutes=since_minutes_ago)
+    assert unsure_since(checks, NOW, HOUR) == expected
+
+
+def test_looking_back_never_reads_less_than_from_the_mark() -> None:
+    assert plan_check(SETTINGS, NOW, NOW).since == NOW - LOOK_BACK - OVERLAP
+    earlier = NOW - 2 * LOOK_BACK
+    assert plan_check(SETTINGS, earlier, NOW).since == earlier - OVERLAP
