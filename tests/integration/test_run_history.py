@@ -10,6 +10,8 @@ from sqlalchemy import Engine
 
 from models.desk import RunState
 from tasks.desk.run_history import list_runs
+from tasks.desk.runs import past_checks
+from tasks.planning import PastCheck, unsure_since
 from tests.builders import IMPORTED, insert_lease, insert_run
 
 
@@ -79,3 +81,19 @@ def test_a_running_run_without_a_living_lease_crashed(desk: Engine, lease: str |
 def test_a_finished_run_keeps_its_state_without_a_lease(desk: Engine, state: RunState) -> None:
     insert_run(desk, state=state)
     assert list_runs(desk)[0].state is state
+
+
+def test_past_checks_are_those_of_the_integration_newest_first(desk: Engine) -> None:
+    hours = [IMPORTED + timedelta(hours=number) for number in range(4)]
+    insert_run(desk, started_at=hours[0], since=None)
+    insert_run(desk, started_at=hours[1], since=hours[0], state=RunState.CRASHED)
+    insert_run(desk, started_at=hours[2], kind="import")
+    insert_run(desk, started_at=hours[3], integration="another")
+
+    past = past_checks(desk, "default")
+
+    assert past == [
+        PastCheck(hours[1], hours[0], is_complete=False),
+        PastCheck(hours[0], None, is_complete=True),
+    ]
+    assert unsure_since(past, hours[1], timedelta(hours=5)) == hours[0]
