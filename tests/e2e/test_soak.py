@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.soak]
 def test_nothing_is_lost_in_a_short_storm(system: System, tmp_path: Path) -> None:
     options = Options(
         seed=7,
-        seconds=20,
+        seconds=15,
         orders=250,
         with_worker=False,
         kill_every_seconds=5,

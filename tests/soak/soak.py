@@ -178,7 +178,7 @@ class Soak(Stage):
         for _ in range(_CALM_ROUNDS):
             found = json.loads(self._desk(lane, "shipments", "--json"))
             waiting = [str(one["id"]) for one in found if one["state"] in {"waiting", "failed"}]
-            if waiting == before:  # none, or those that podOS shows as refunded
+            if waiting in ([], before):  # none, or those that podOS shows as refunded
                 break
             before = waiting
             self._desk(lane, "shipments", "resend", *waiting)
