@@ -114,10 +114,10 @@ class Stage:
         options = self.options
         facts = (options.seed, options.orders, options.orders_per_second)
         command = [sys.executable, "-m", "tests.soak.podos", *map(str, facts), *projects]
-        process = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        process = self._stack.enter_context(
+            subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         )
-        self._stack.callback(process.kill)
+        self._stack.callback(process.kill)  # before it is waited for
         assert process.stdout is not None
         self._addresses: dict[str, Any] = json.loads(process.stdout.readline())
         return process
