@@ -120,7 +120,9 @@ def load(prepared: Prepared, run: ImportRunContext, *, now: datetime) -> None:
     """
     if run.report.dry_run:
         with reading(run.engine) as connection:
-            result = _judge(connection, prepared, run.settings.project)
+            ids = [order.source_id for order in prepared.orders]
+            there = existing_source_ids(connection, run.settings.project, ids)
+            result = _judge(connection, prepared, run.settings.project, there)
             result.changes = judge_changes(connection, prepared.again, run.settings, began_at=run.began_at)
         report = tally(run.report, result, run.outcomes)
     else:
@@ -137,6 +139,17 @@ def load(prepared: Prepared, run: ImportRunContext, *, now: datetime) -> None:
     run.report = report
     if run.outcomes is not None:
         run.outcomes.update(result.outcomes)
+
+
+async def load_while_reading(prepared: Prepared, run: ImportRunContext, *, now: datetime) -> None:
+    """Load (see ``load``), and let podOS be read on meanwhile where it is waited for.
+
+    Where it answers at once a thread gains nothing, and what it allocates beside the other costs memory.
+    """
+    if prepared.came_quickly:
+        load(prepared, run, now=now)
+    else:
+        await beside(load, prepared, run, now=now)
 
 
 def recognize(batch: Batch, run: ImportRunContext) -> None:
@@ -172,11 +185,11 @@ def _events(result: BatchResult, settings: ImportSettings) -> list[dict[str, Any
     ]
 
 
-def _judge(connection: Connection, prepared: Prepared, project: str) -> BatchResult:
-    """Say what a batch would become, without writing."""
+def _judge(connection: Connection, prepared: Prepared, project: str, there: set[str]) -> BatchResult:
+    """Say what a batch becomes, without writing; ``there``: those of its orders that the desk had before."""
     keys = [row.key for row in prepared.unreadable]
     ids = [order.source_id for order in prepared.orders]
-    there = existing_source_ids(connection, project, [*ids, *prepared.skipped, *keys])
+    there |= existing_source_ids(connection, project, [*prepared.skipped, *keys])
     outcomes = dict.fromkeys(keys, Outcome.REJECTED) | prepared.skipped | dict.fromkeys(ids, Outcome.IMPORTED)
     outcomes |= dict.fromkeys((*prepared.known, *there), Outcome.ALREADY_IMPORTED)
     attention = [
@@ -189,21 +202,18 @@ def _judge(connection: Connection, prepared: Prepared, project: str) -> BatchRes
 
 def _write(connection: Connection, prepared: Prepared, run: ImportRunContext, now: datetime) -> BatchResult:
     settings = run.settings
-    result = _judge(connection, prepared, settings.project)
-    new = [order for order in prepared.orders if result.outcomes[order.source_id] is Outcome.IMPORTED]
     inserted = insert_orders(
         connection,
-        new,
+        prepared.orders,
         integration=settings.integration,
         project=settings.project,
         run_id=run.run_id,
-        folder_ids=_folders_of(connection, new, settings.folder),
+        folder_ids=_folders_of(connection, prepared.orders, settings.folder),
         imported_at=now,
     )
-    for order in new:
-        if order.source_id not in inserted:  # another process was faster
-            result.outcomes[order.source_id] = Outcome.ALREADY_IMPORTED
-    result.attention = [one for one in result.attention if one.source_id in inserted]
+    # Those that the desk has are mostly known by now: the insert itself tells the rest.
+    there = {order.source_id for order in prepared.orders} - inserted.keys()
+    result = _judge(connection, prepared, settings.project, there)
     note_event(connection, inserted.values(), RuleEvent.IMPORTED, now=now)
     notes = [(inserted[one.source_id], "needs attention", one.reason) for one in result.attention]
     add_history(connection, notes, at=now)
@@ -290,4 +300,4 @@ def tally(report: ImportReport, result: BatchResult, outcomes: dict[str, Outcome
 )
 async def load_orders(prepared: Prepared, run: ImportRunContext) -> None:
     """Write one batch into the desk (see ``load``)."""
-    await beside(load, prepared, run, now=datetime.now(UTC))
+    await load_while_reading(prepared, run, now=datetime.now(UTC))

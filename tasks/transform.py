@@ -35,7 +35,7 @@ MAX_ORDER_NUMBER_LENGTH = 200
 class Prepared:
     """A batch ready for the desk. A plain object, so that the engine does not walk through its orders."""
 
-    __slots__ = ("again", "known", "number", "orders", "read_to", "skipped", "unreadable")
+    __slots__ = ("again", "came_quickly", "known", "number", "orders", "read_to", "skipped", "unreadable")
 
     def __init__(
         self,
@@ -46,6 +46,7 @@ class Prepared:
         again: Sequence[SeenAgain] = (),
     ) -> None:
         self.number = batch.number
+        self.came_quickly = batch.came_quickly
         self.known = batch.known
         self.read_to = batch.read_to
         self.orders = orders

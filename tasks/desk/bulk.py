@@ -7,7 +7,6 @@ from functools import cache
 from itertools import chain
 from typing import Any
 
-import psycopg
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, OperationalError
 
@@ -63,6 +62,8 @@ def _insert(table: str, columns: tuple[str, ...], mark: str, rows: int) -> str:
 
 def _copied(connection: Connection, table: str, columns: tuple[str, ...], rows: Sequence[Any]) -> bool:
     """Send the rows by COPY, which knows no ON CONFLICT; False, and nothing done, if one exists already."""
+    import psycopg  # a desk on SQLite does not load it
+
     cursor = connection.connection.cursor()
     savepoint = connection.begin_nested()
     try:

@@ -19,9 +19,7 @@ NEWEST_ROWS = 20
 MIN_PAGES_TO_SPLIT = 2
 MIN_SPLIT = timedelta(seconds=4)
 PAGES_AHEAD = 2
-"""How many pages of each window are kept in memory while nobody asks for a batch; but at least:"""
-ROWS_AHEAD = 500
-"""As many as a batch has: the next one is read while this one is written."""
+"""How many pages of each window are kept in memory while nobody asks for a batch."""
 SLOW_PAGE_SECONDS = 0.02
 """A page that comes quicker costs more to read than to wait for: a second connection would not help."""
 
@@ -47,12 +45,16 @@ class Batch:
 
     ``known`` are the ids of rows that the desk has by now, where somebody asked it: they are not imported
     again. ``again`` are those of them that podOS may have changed since the desk saw them last.
+    ``came_quickly`` tells that podOS lets nobody wait: there is nothing to do while it answers.
     """
 
-    __slots__ = ("again", "fulfillments", "known", "number", "read_to", "unreadable")
+    __slots__ = ("again", "came_quickly", "fulfillments", "known", "number", "read_to", "unreadable")
 
-    def __init__(self, number: int, rows: Sequence[Row], read_to: datetime | None) -> None:
+    def __init__(
+        self, number: int, rows: Sequence[Row], read_to: datetime | None, *, came_quickly: bool = False
+    ) -> None:
         self.number = number
+        self.came_quickly = came_quickly
         self.fulfillments = [row for row in rows if isinstance(row, Fulfillment)]
         self.unreadable = [row for row in rows if isinstance(row, Unreadable)]
         self.read_to = read_to
@@ -136,7 +138,7 @@ class Scan:
         if not rows:
             return None
         self.batches += 1
-        return Batch(self.batches, rows, self._read_to(rows))
+        return Batch(self.batches, rows, self._read_to(rows), came_quickly=self._is_quick)
 
     @property
     def finished(self) -> bool:
@@ -202,8 +204,7 @@ class Scan:
             self._came.set()
 
     async def _until_there_is_room(self) -> None:
-        enough = max(ROWS_AHEAD, PAGES_AHEAD * self._page_size * len(self._lanes))
-        while not self._is_awaited and len(self._rows) >= enough:
+        while not self._is_awaited and len(self._rows) >= PAGES_AHEAD * self._page_size * len(self._lanes):
             self._gave.clear()
             await self._gave.wait()
 
@@ -235,8 +236,12 @@ class Scan:
             )
         )
 
+    @property
+    def _is_quick(self) -> bool:
+        return (self._quickest_page_seconds or 0.0) < SLOW_PAGE_SECONDS
+
     def _split_for_idle_connections(self) -> None:
-        if (self._quickest_page_seconds or 0.0) < SLOW_PAGE_SECONDS:
+        if self._is_quick:
             return
         while 0 < len(self._lanes) < self._connections:
             busiest = max(self._lanes, key=self._rows_left)

@@ -11,13 +11,12 @@ from datetime import UTC, datetime, timedelta
 from models.desk import RunState
 from models.filters import CountryMode, ImportSettings
 from models.reports import ImportReport
-from tasks.beside import beside
 from tasks.collecting import collecting_seldom
 from tasks.desk.engine import opened_desk
 from tasks.desk.leases import HeldLease
 from tasks.desk.runs import begin_run, finish_run, read_mark, vouch
 from tasks.extract import BATCH_SIZE
-from tasks.load import ImportRunContext, load, recognize
+from tasks.load import ImportRunContext, load_while_reading, recognize
 from tasks.planning import plan_check
 from tasks.podos.client import PodosAccess, PodosClient
 from tasks.podos.scan import Scan, ScanPlan, newest_date
@@ -59,7 +58,7 @@ async def _import(
     with collecting_seldom():
         async with Scan(client, plan, connections=options.connections, project=run.settings.project) as scan:
             while prepared := await _next_prepared(scan, plan, run):
-                await beside(load, prepared, run, now=datetime.now(UTC))
+                await load_while_reading(prepared, run, now=datetime.now(UTC))
                 del prepared
 
 

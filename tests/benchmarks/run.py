@@ -126,6 +126,7 @@ def compare(
             url = bench.new_database(kind)
             more = ["--connections", str(connections)]
             more += ["--orders", str(orders)] if subject == "floor" else []
+            more += ["--with-pandas"] if subject == "ours" else []
             runs.setdefault(subject, []).append(bench.run(subject, url, *more))
             check_rows(url, subject, orders)
     for subject in ("ours", *others):
