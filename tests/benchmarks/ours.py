@@ -15,7 +15,7 @@ from tasks.collecting import collecting_seldom
 from tasks.desk.engine import opened_desk
 from tasks.desk.leases import HeldLease
 from tasks.desk.runs import begin_run, finish_run, read_mark, vouch
-from tasks.extract import BATCH_SIZE
+from tasks.extract import batch_size
 from tasks.load import ImportRunContext, load_while_reading, recognize
 from tasks.planning import plan_check
 from tasks.podos.client import PodosAccess, PodosClient
@@ -63,7 +63,7 @@ async def _import(
 
 
 async def _next_prepared(scan: Scan, plan: ScanPlan, run: ImportRunContext) -> Prepared | None:
-    batch = await scan.next_batch(BATCH_SIZE)
+    batch = await scan.next_batch(batch_size(scan.batches + 1))
     if batch is None:
         return None
     if plan.field == "updatedAt":
