@@ -30,7 +30,7 @@ demo: $(BIN)/.installed ## Import the sandbox podOS's orders into a fresh desk, 
 test: $(BIN)/.installed-dev ## Run all tests
 	$(BIN)/python -m pytest
 
-bench: $(BIN)/.installed-dev ## Measure the import beside dlt and others (an hour; needs Debian's postgresql)
+bench: $(BIN)/.installed-dev ## Measure the import beside dlt and others (ten minutes; needs Debian's postgresql)
 	$(BIN)/python -m tests.benchmarks.run
 
 bench-backfill: $(BIN)/.installed-dev ## Measure a backfill with one, two and four workers
