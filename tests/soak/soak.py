@@ -139,6 +139,8 @@ class Soak(Stage):
         self.disk.free()
         for revival in self._revivals:
             revival.join()
+        if self._postgres:
+            self._postgres.start()  # on a busy machine an earlier start can have timed out
         if self._runs:
             self._runs.stop()
             self.outcome.runs_started = self._runs.started
