@@ -189,7 +189,8 @@ def _judge(connection: Connection, prepared: Prepared, project: str, there: set[
     """Say what a batch becomes, without writing; ``there``: those of its orders that the desk had before."""
     keys = [row.key for row in prepared.unreadable]
     ids = [order.source_id for order in prepared.orders]
-    there |= existing_source_ids(connection, project, [*prepared.skipped, *keys])
+    # A row can come twice, once whole and once broken: what was just inserted is not there from before.
+    there |= existing_source_ids(connection, project, [*prepared.skipped, *keys]) - set(ids)
     outcomes = dict.fromkeys(keys, Outcome.REJECTED) | prepared.skipped | dict.fromkeys(ids, Outcome.IMPORTED)
     outcomes |= dict.fromkeys((*prepared.known, *there), Outcome.ALREADY_IMPORTED)
     attention = [

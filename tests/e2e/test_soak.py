@@ -26,7 +26,8 @@ def test_nothing_is_lost_in_a_short_storm(system: System, tmp_path: Path) -> Non
     with Soak(options, tmp_path) as soak:
         outcome = soak.run()
     assert outcome.is_lossless, "\n".join(report(outcome))
-    assert outcome.kills.total() >= 1
+    # A process that is between two commands when its time comes is not there to be killed.
+    assert outcome.kills.total() + outcome.not_there_to_kill.total() >= 1
     assert outcome.disk_full_seconds > 2 or outcome.disk_reason
     assert outcome.verdicts["cli"].orders > 50
     assert outcome.verdicts["cli"].shipments > 10

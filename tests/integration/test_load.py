@@ -268,3 +268,10 @@ def test_an_erased_order_is_neither_imported_again_nor_refilled(desk: Engine) ->
     (order,) = export_orders(desk)
     assert order["email"] is None
     assert [one.source_id for one in list_rejected(desk)] == []
+
+
+def test_a_row_that_comes_whole_and_broken_is_counted_as_imported(desk: Engine) -> None:
+    run = new_run(desk)
+    load(batch(fulfillment("s-1"), unreadable("s-1")), run, now=NOW)
+    assert run.report.counts[Outcome.IMPORTED] == 1
+    assert run.report.counts[Outcome.ALREADY_IMPORTED] == run.report.counts[Outcome.REJECTED] == 0
