@@ -6,13 +6,25 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hypothesis import HealthCheck, Phase, given, note, seed, settings
+from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 T = TypeVar("T")
 EXAMPLES_A_ROUND = 200
+SHOWN_CHARACTERS = 5000
+
+
+class Example:
+    """What a property is tried on, told shortly: Hypothesis warns of a long text, not of what failed."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return repr(self.value)[:SHOWN_CHARACTERS]
 
 
 class Looking:
@@ -50,7 +62,7 @@ class Looking:
     def _round(
         self, examples: SearchStrategy[T], check: Callable[[T], None], count: int, *, derandomize: bool
     ) -> Callable[[], None]:
-        @given(examples)
+        @given(_shown(examples))
         @settings(
             max_examples=count,
             derandomize=derandomize,
@@ -60,10 +72,10 @@ class Looking:
             phases=(Phase.generate,) if derandomize else (Phase.generate, Phase.shrink),
             suppress_health_check=list(HealthCheck),
         )
-        def counted(example: T) -> None:
+        def counted(example: Example) -> None:
             self.counts["examples"] += 1
-            note(repr(example)[:5000])
-            check(example)
+            note(repr(example))
+            check(example.value)
 
         return counted
 
@@ -71,3 +83,8 @@ class Looking:
         """Return what was tried, on one line."""
         counts = ", ".join(f"{count} {what}" for what, count in self.counts.items())
         return f"{counts}, {time.monotonic() - self._began:.0f} s, next seed {self._seed}"
+
+
+@st.composite
+def _shown(draw: st.DrawFn, examples: SearchStrategy[Any]) -> Example:
+    return Example(draw(examples))
