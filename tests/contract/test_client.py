@@ -252,7 +252,7 @@ def test_an_answer_that_drips_without_end_is_given_up(sandbox: Sandbox) -> None:
 
 def test_what_a_wrong_length_left_on_the_connection_is_no_answer(sandbox: Sandbox) -> None:
     sandbox.faults.then("length_too_short", times=2)
-    rows = run(list_page, access_to(sandbox)).rows
+    rows = run(list_page, access_to(sandbox), timeout_seconds=1).rows
     assert [row.id for row in rows] == [row.id for row in run(list_page, access_to(sandbox)).rows]
     assert len(rows) == 100
 
