@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
@@ -28,6 +29,8 @@ _FILTERS: dict[str, list[str] | None] = {
 _META = b'"meta":' + render({"filters": _FILTERS})
 _PATCH_FIELDS = frozenset({"status", "tracking"})
 _TRACKING_FIELDS = frozenset({"courier", "code", "url"})
+# As openapi.json has it: what counts as white space differs between Python and JavaScript's expressions.
+_SAYS_SOMETHING = re.compile(r"[^\s\x00-\x1f\x85\ufeff]")
 
 
 class ApiError(Exception):
@@ -179,7 +182,7 @@ def _check_tracking(tracking: object) -> None:
         raise BadRequestError(f"tracking.{unknown[0]}: unknown field")
     for field in ("courier", "code"):
         value = tracking.get(field)
-        if not isinstance(value, str) or not value.strip():
+        if not isinstance(value, str) or not _SAYS_SOMETHING.search(value):
             raise BadRequestError(f"tracking.{field}: must be a text that is not empty")
     if not isinstance(tracking.get("url", ""), str):
         raise BadRequestError("tracking.url: must be a text")

@@ -112,6 +112,9 @@ def test_patch_without_changes_changes_nothing(sandbox: Sandbox, client: httpx.C
         {"tracking": {"courier": "Example Mail"}},
         {"tracking": {"courier": "Example Mail", "code": ""}},
         {"tracking": {"courier": "  ", "code": "1"}},
+        # White space in Python's expressions or in JavaScript's: openapi.json names them.
+        {"tracking": {"courier": "\x1d", "code": "1"}},
+        {"tracking": {"courier": "A", "code": "\x85\ufeff"}},
         {"tracking": {"courier": "Example Mail", "code": 12345}},
         {"tracking": TRACKING | {"url": 5}},
         {"tracking": TRACKING | {"weight": 5}},
