@@ -69,10 +69,9 @@ JsonValue = JSON().with_variant(JSONB(), "postgresql")
 BigId = BigInteger().with_variant(Integer(), "sqlite")
 
 
-_LENGTH_WITHOUT_ZONE = len("2026-11-23 10:15:00.000000")
-
-
 def utc_text(instant: datetime) -> str:
     """Return an instant as SQLite's column text, for statements that bypass the column types."""
-    in_utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
-    return in_utc.isoformat(" ", "microseconds")[:_LENGTH_WITHOUT_ZONE]
+    at = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+    parts = (at.year, at.month, at.day, at.hour, at.minute, at.second, at.microsecond)
+    # Two thirds of the time of isoformat, which asks the zone; an import does it twice an order.
+    return "%04d-%02d-%02d %02d:%02d:%02d.%06d" % parts  # noqa: UP031 - an f-string takes longer

@@ -200,10 +200,18 @@ def sku_of(item: FulfillmentItem) -> str | None:
     return _clean(item.metadata.variant_sku) or _clean(item.metadata.product_sku)
 
 
+def _lacks_a_design(row: Fulfillment) -> bool:
+    """Tell, withdrawn prints included, whether it is worth to look closer; of most orders it is not."""
+    for item in row.items or ():
+        for print_ in item.applications or ():
+            if not _clean(print_.design):
+                return True
+    return False
+
+
 def attention_reason(row: Fulfillment) -> str | None:
     """Return why a person must look at an order: its prints without a design address; None if all is well."""
-    prints = [print_ for item in row.items or () for print_ in item.applications or ()]
-    if all(_clean(print_.design) for print_ in prints):
+    if not _lacks_a_design(row):
         return None
     missing = []
     for position, item in enumerate(row.items or (), 1):

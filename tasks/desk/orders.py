@@ -27,6 +27,8 @@ _CREATED, _UPDATED, _VALUE, _EXTRAS = (
 )
 _RUN_COLUMNS = ("integration", "project", "import_run_id", "imported_at")
 _ORDER_COLUMNS = ("id", "folder_id", *_RUN_COLUMNS, *_OWN_COLUMNS, "address_digest", "artwork_digest")
+_AT_ONCE = 512
+"""Orders whose rows exist at once: what is built for the driver doubles what an order takes in memory."""
 _JSON = msgspec.json.Encoder()
 _ITEM_COLUMNS = ("order_id", *NewItem.__struct_fields__)
 
@@ -101,6 +103,21 @@ def insert_orders(
     ids = _next_order_ids(connection, len(orders))
     adapt_time = utc_text if connection.dialect.name == "sqlite" else _as_it_is
     run = (integration, project, run_id, adapt_time(imported_at))
+    inserted: dict[str, int] = {}
+    for first in range(0, len(orders), _AT_ONCE):
+        part = slice(first, first + _AT_ONCE)
+        inserted |= _insert_some(connection, orders[part], ids[part], folder_ids[part], run, adapt_time)
+    return inserted
+
+
+def _insert_some(
+    connection: Connection,
+    orders: Sequence[NewOrder],
+    ids: Sequence[int],
+    folder_ids: Sequence[int],
+    run: tuple[Any, ...],
+    adapt_time: Callable[[datetime], datetime | str],
+) -> dict[str, int]:
     rows = [
         (id_, folder_id, *run, *_order_values(order, adapt_time))
         for id_, order, folder_id in zip(ids, orders, folder_ids, strict=True)

@@ -26,12 +26,14 @@ from typing import Any
 
 from sqlalchemy import create_engine, inspect, text
 
+from tasks.desk.engine import open_desk
 from tests.benchmarks.backfill import PORT, postgres, prefect_server, sandbox
 from tests.postgres import address_of, administer
 
 ROOT = Path(__file__).parents[2]
 BENCH = ROOT / ".bench"
 PEERS = {"dlt": ("dlt[sqlalchemy,postgres]",), "plain": ("httpx", "sqlmodel", "psycopg[binary]")}
+OURS = ("ours", "through_flow")
 TABLES = {"dlt": ("fulfillments", "fulfillments__items")}
 BOUND_PAGES = 100
 
@@ -69,6 +71,12 @@ class Bench:
             return f"sqlite:///{self._place / f'{self._count}.db'}"
         administer(self._server, f"CREATE DATABASE bench_{self._count}")
         return address_of(self._server, f"bench_{self._count}")
+
+    def new_desk(self, kind: str) -> str:
+        """Return the address of a desk without orders: an import never meets another."""
+        url = self.new_database(kind)
+        open_desk(url).dispose()
+        return url
 
     def run(self, subject: str, url: str, *more: str) -> Measured:
         """Run a subject in a process of its own and return what it took."""
@@ -123,7 +131,7 @@ def compare(
     for number in range(rounds):
         order = ["ours", *others] if number % 2 == 0 else [*others, "ours"]
         for subject in order:
-            url = bench.new_database(kind)
+            url = bench.new_desk(kind) if subject in OURS else bench.new_database(kind)
             more = ["--connections", str(connections)]
             more += ["--orders", str(orders)] if subject == "floor" else []
             more += ["--with-pandas"] if subject == "ours" else []
@@ -177,7 +185,7 @@ def checks(bench: Bench, sizes: list[int], new: int) -> None:
     print("| --- | --- | --- | --- |")
     for size in sizes:
         bench.control(visible=size, latency_ms=0)
-        url = bench.new_database("sqlite")
+        url = bench.new_desk("sqlite")
         first = bench.run("ours", url)
         none = [_counted(bench, url, 0) for _ in range(5)]
         bench.control(visible=size + new)

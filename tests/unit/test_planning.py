@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from models.filters import CountryMode, ImportSettings
+from tasks.extract import BATCH_SIZES, batch_size
 from tasks.planning import (
     LOOK_BACK,
     OVERLAP,
@@ -241,3 +242,10 @@ def test_looking_back_never_reads_less_than_from_the_mark() -> None:
     assert plan_check(SETTINGS, NOW, NOW).since == NOW - LOOK_BACK - OVERLAP
     earlier = NOW - 2 * LOOK_BACK
     assert plan_check(SETTINGS, earlier, NOW).since == earlier - OVERLAP
+
+
+def test_the_first_batches_are_small_and_all_further_ones_of_one_size() -> None:
+    sizes = [batch_size(number) for number in range(1, 40)]
+    assert sizes == sorted(sizes)
+    assert sizes[0] == 1000
+    assert set(sizes[len(BATCH_SIZES) - 1 :]) == {BATCH_SIZES[-1]}
