@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -51,12 +51,23 @@ def opened_desk(url: str) -> Iterator[Engine]:
         engine.dispose()
 
 
-def make_engine(url: str, *, with_file: bool = True) -> Engine:
+def engine_beside(engine: Engine) -> Engine:
+    """Return an engine on the same desk for a thread that writes a little beside a run.
+
+    A connection to SQLite has a cache of its own: if the thread took the run's, a second one would fill.
+    """
+    if engine.dialect.name != "sqlite":
+        return engine
+    return make_engine(engine.url.render_as_string(hide_password=False), with_file=False, keeps_open=False)
+
+
+def make_engine(url: str, *, with_file: bool = True, keeps_open: bool = True) -> Engine:
     """Return an engine on a database that may still be empty; a SQLite file is made for its user alone.
 
     Args:
         url: SQLAlchemy URL.
         with_file: False leaves the making of the file to ``make_file``; before that, nothing may be asked.
+        keeps_open: False closes a SQLite connection after each use.
 
     Raises:
         DeskSettingsError: the address is wrong, or the file can't be written.
@@ -69,7 +80,12 @@ def make_engine(url: str, *, with_file: bool = True) -> Engine:
             return create_engine(
                 parsed.set(drivername="postgresql+psycopg"), hide_parameters=True, pool_pre_ping=True
             )
-        engine = create_engine(parsed, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+        engine = create_engine(
+            parsed,
+            hide_parameters=True,
+            connect_args={"timeout": BUSY_TIMEOUT_SECONDS},
+            poolclass=None if keeps_open else NullPool,
+        )
         if with_file:
             make_file(parsed.database)
     except (ArgumentError, NoSuchModuleError) as error:
@@ -105,7 +121,7 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
         "journal_mode=WAL",
         "foreign_keys=ON",
         f"busy_timeout={BUSY_TIMEOUT_SECONDS * 1000}",
-        "cache_size=-12288",
+        "cache_size=-10240",
         "wal_autocheckpoint=16000",
         "temp_store=MEMORY",
     ):

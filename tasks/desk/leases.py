@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from models.desk import Lease
-from tasks.desk.engine import reading, writing
+from tasks.desk.engine import engine_beside, reading, writing
 from tasks.desk.errors import DeskError, DeskRefusedError, RetriableDeskError
 
 LEASES: Table = Lease.__table__  # type: ignore[attr-defined]
@@ -87,9 +87,10 @@ class HeldLease:
             )
 
     def _keep(self) -> None:
+        engine = engine_beside(self._engine)
         while not self._stop.wait(RENEW_EVERY_SECONDS):
             try:
-                self._lost = not renew(self._engine, self._name, self.holder, now=datetime.now(UTC))
+                self._lost = not renew(engine, self._name, self.holder, now=datetime.now(UTC))
             except RetriableDeskError:
                 continue  # the term has room for several tries
 
