@@ -138,7 +138,7 @@ class Scan:
         if not rows:
             return None
         self.batches += 1
-        return Batch(self.batches, rows, self._read_to(rows), came_quickly=self._is_quick)
+        return Batch(self.batches, rows, self._read_to(rows), came_quickly=self.is_quick)
 
     @property
     def finished(self) -> bool:
@@ -237,11 +237,12 @@ class Scan:
         )
 
     @property
-    def _is_quick(self) -> bool:
+    def is_quick(self) -> bool:
+        """Whether podOS lets nobody wait: it costs more to read a page than to wait for it."""
         return (self._quickest_page_seconds or 0.0) < SLOW_PAGE_SECONDS
 
     def _split_for_idle_connections(self) -> None:
-        if self._is_quick:
+        if self.is_quick:
             return
         while 0 < len(self._lanes) < self._connections:
             busiest = max(self._lanes, key=self._rows_left)

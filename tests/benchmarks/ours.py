@@ -63,7 +63,7 @@ async def _import(
 
 
 async def _next_prepared(scan: Scan, plan: ScanPlan, run: ImportRunContext) -> Prepared | None:
-    batch = await scan.next_batch(batch_size(scan.batches + 1))
+    batch = await scan.next_batch(batch_size(scan.batches + 1, is_quick=scan.is_quick))
     if batch is None:
         return None
     if plan.field == "updatedAt":

@@ -29,7 +29,7 @@ from models.settings import OWN_FIELDS, CountryFilter, Environment, Integration,
 from tasks.desk.engine import BUSY_TIMEOUT_SECONDS
 from tasks.desk.leases import RENEW_EVERY_SECONDS, TERM
 from tasks.desk.order_form import exported_item, exported_order
-from tasks.extract import BATCH_SIZES, extract_orders
+from tasks.extract import BATCH_SIZES, LARGEST_WHILE_WAITING, extract_orders
 from tasks.fulfillers import orderdesk, webhook
 from tasks.load import MAX_ATTENTION, MAX_EXAMPLES, load_orders
 from tasks.planning import OVERLAP
@@ -192,7 +192,8 @@ LIMITS = {
     "File of rules or maps": f"{MAX_CHARACTERS:,} characters",
     "Tries of one request": str(retry.MAX_ATTEMPTS),
     "Retry-After that is waited for": seconds_of(retry.MAX_RETRY_AFTER_SECONDS),
-    "Batch size": f"{', '.join(map(str, BATCH_SIZES[:-1]))} orders, then {BATCH_SIZES[-1]}",
+    "Batch size": f"{', '.join(map(str, BATCH_SIZES[:-1]))} orders, then {BATCH_SIZES[-1]}; "
+    f"at most {LARGEST_WHILE_WAITING} where podOS is waited for",
     "Retries of extract": str(extract_orders.retries),
     "Retries of load": str(load_orders.retries),
     "Lease of a run": seconds_of(TERM.total_seconds()),

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from models.filters import CountryMode, ImportSettings
-from tasks.extract import BATCH_SIZES, batch_size
+from tasks.extract import BATCH_SIZES, LARGEST_WHILE_WAITING, batch_size
 from tasks.planning import (
     LOOK_BACK,
     OVERLAP,
@@ -245,7 +245,12 @@ def test_looking_back_never_reads_less_than_from_the_mark() -> None:
 
 
 def test_the_first_batches_are_small_and_all_further_ones_of_one_size() -> None:
-    sizes = [batch_size(number) for number in range(1, 40)]
+    sizes = [batch_size(number, is_quick=True) for number in range(1, 40)]
     assert sizes == sorted(sizes)
     assert sizes[0] == 1000
     assert set(sizes[len(BATCH_SIZES) - 1 :]) == {BATCH_SIZES[-1]}
+
+
+def test_where_podos_is_waited_for_batches_stay_smaller() -> None:
+    sizes = [batch_size(number, is_quick=False) for number in range(1, 40)]
+    assert (sizes[0], max(sizes)) == (1000, LARGEST_WHILE_WAITING)
