@@ -297,7 +297,7 @@ def test_a_failing_page_is_asked_again_and_nothing_is_lost(connected: Connected,
 def test_a_batch_that_stays_broken_fails_the_run_keeps_the_loaded_and_the_mark(
     connected: Connected, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.extract.BATCH_SIZE", 100)
+    monkeypatch.setattr("tasks.extract.BATCH_SIZES", (100,))
     connected.check()
     mark = mark_of(engine)
     for order in connected.sandbox.store.all():
