@@ -80,6 +80,30 @@ def test_loading_twice_changes_nothing(desk: Engine) -> None:
     assert (count(desk, "rejected_orders"), count(desk, "order_history")) == (1, 1)
 
 
+def test_rows_built_by_parts_are_the_orders_of_the_whole_batch(
+    desk: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.desk.orders._AT_ONCE", 2)
+    ids = [f"order-{number}" for number in range(5)]
+    load(batch(fulfillment(ids[2])), new_run(desk), now=NOW)
+    run = new_run(desk)
+    rows_of_podos = [fulfillment(id_) for id_ in ids[:4]] + [fulfillment(ids[4], design=None)]
+    load(batch(*rows_of_podos), run, now=NOW)
+    assert run.report.counts[Outcome.IMPORTED] == 4
+    assert run.report.counts[Outcome.ALREADY_IMPORTED] == 1
+    with desk.connect() as connection:
+        rows = connection.execute(
+            text(
+                "SELECT o.source_id, f.name, count(i.position) FROM orders o "
+                "JOIN folders f ON f.id = o.folder_id JOIN order_items i ON i.order_id = o.id "
+                "GROUP BY o.source_id, f.name ORDER BY 1"
+            )
+        ).all()
+    assert [tuple(row) for row in rows] == [
+        (id_, "Needs Attention" if id_ == ids[4] else "Incoming", 1) for id_ in ids
+    ]
+
+
 def test_an_order_without_design_waits_in_needs_attention_with_its_reason(desk: Engine) -> None:
     run = new_run(desk)
     load(batch(fulfillment("s-1"), fulfillment("s-2", design=" ")), run, now=NOW)
