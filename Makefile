@@ -3,6 +3,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Every file by its hash. Wheels only: building anything else would fetch what no hash is known of.
+LOCKED := -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all:
+# The program itself is built by what the lock brought: nothing is fetched.
+EDITABLE := -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation -e .
 
 MINUTES := 10
 
@@ -14,12 +18,12 @@ help: ## Show this list
 
 $(BIN)/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	$(BIN)/python $(LOCKED) -r requirements.lock
+	$(BIN)/python $(EDITABLE)
 	@touch $@
 
 $(BIN)/.installed-dev: $(BIN)/.installed requirements-dev.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.lock
+	$(BIN)/python $(LOCKED) -r requirements-dev.lock
 	@touch $@
 
 install: $(BIN)/.installed ## Make .venv with the program and what it runs on
@@ -73,11 +77,8 @@ migrations: $(BIN)/.installed-dev ## The migrations make exactly the tables of m
 	DESK_DATABASE_URL=sqlite:///$$scratch/desk.db $(BIN)/alembic upgrade head && \
 	DESK_DATABASE_URL=sqlite:///$$scratch/desk.db $(BIN)/alembic check
 
-lock: ## Pin the dependencies anew (needs uv)
-	uv pip compile --universal --python-version 3.11 pyproject.toml -o requirements.lock \
-		--no-header --no-emit-index-url --no-annotate --upgrade
-	uv pip compile --universal --python-version 3.11 pyproject.toml --extra dev -c requirements.lock \
-		-o requirements-dev.lock --no-header --no-emit-index-url --no-annotate --upgrade
+lock: ## Pin the dependencies anew, with their hashes (needs uv)
+	$(PYTHON) -m tests.lock_files --upgrade
 
 clean: ## Remove .venv and what tools left behind
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .demo build *.egg-info

@@ -30,7 +30,7 @@ from deployments.commands import (
     system,
     watching,
 )
-from deployments.exit_codes import ExitCode, exit_code_of, message_of
+from deployments.exit_codes import STOPPED, ExitCode, exit_code_of, lines_of
 from deployments.output import say
 
 TOPICS = (
@@ -89,7 +89,9 @@ def run(args: Sequence[str] | None = None) -> int:
         if isinstance(end.__context__, BrokenPipeError):
             return _reader_left()
         raise
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last stop of every error
+    except BaseException as error:  # the last stop of every error
+        if not isinstance(error, Exception) and exit_code_of(error) not in STOPPED:
+            raise
         return _told(error)
     code = result if isinstance(result, int) else 0
     if code == ExitCode.INTERRUPTED:
@@ -105,12 +107,12 @@ def _told(error: BaseException) -> int:
         text = error.format_message()
         context = getattr(error, "ctx", None)
         if type(error).__name__ == "NoArgsIsHelpError":
-            say(text)
+            say(*text.splitlines())
         else:
             hint = f". See: {context.command_path} --help" if context else ""
             say(f"Error: {text.rstrip('.')}{hint}")
         return ExitCode.BAD_INPUT
-    say(f"Error: {message_of(error)}")
+    say(*lines_of(error))
     return exit_code_of(error)
 
 

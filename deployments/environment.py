@@ -6,6 +6,8 @@ import os
 import ssl
 from pathlib import Path
 
+from deployments.password import guard_temporary_server, use_kept_password
+
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout: prefect.yaml lies here."""
 
@@ -15,7 +17,8 @@ PREFECT_DEFAULTS = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     # The UI asks the address it was loaded from, whatever host and port that is.
     "PREFECT_SERVER_UI_API_URL": "/api",
-    # Nor does another page need to: by default a page of any address could ask a server of this machine.
+    # Nor does another page need to; by default a page of any address could ask a server of this machine.
+    # Our own server refuses it anyway (same_origin.py), a plain Prefect server does not.
     "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": "http://127.0.0.1",
     # A cold temporary server takes longer than Prefect's own 20 seconds on a busy machine.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
@@ -43,16 +46,19 @@ def prepare_prefect(*, quiet: bool = False, api_url: str | None = None) -> None:
 
     Raises:
         EnvironmentRefusedError: the certificates that are to be trusted can't be read.
+        PasswordNeededError: the password that `desk up` keeps can be read by others, or is none.
     """
     os.umask(0o077)
     _check_certificates()
     if api_url:
         os.environ["PREFECT_API_URL"] = api_url
+    use_kept_password()
     defaults = dict(PREFECT_DEFAULTS)
     if quiet:
         defaults["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+    guard_temporary_server()
 
 
 def _check_certificates() -> None:

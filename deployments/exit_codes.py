@@ -8,6 +8,8 @@ from pathlib import Path
 
 _OURS = ("deployments.", "flows.", "tasks.", "models.")
 _MAX_LENGTH = 500
+_UNKNOWN_NAME = 421
+"""As ``deployments.same_origin`` answers."""
 _NO_PREFECT = "Failed to reach API at "
 """Prefect's client says so in a plain RuntimeError when its server went away in the middle."""
 
@@ -22,6 +24,7 @@ class ExitCode(IntEnum):
     UNKNOWN_PROJECT = 4
     PODOS_AWAY = 5
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 EXIT_CODES = {
@@ -34,7 +37,7 @@ EXIT_CODES = {
     "tasks.integrations.IntegrationError": ExitCode.BAD_INPUT,
     "tasks.fulfillers.interface.RefusedError": ExitCode.FAILED,
     "tasks.fulfillers.interface.FulfillerError": ExitCode.BAD_INPUT,
-    "deployments.local.PasswordNeededError": ExitCode.BAD_INPUT,
+    "deployments.password.PasswordNeededError": ExitCode.BAD_INPUT,
     "deployments.alerts.AlertsError": ExitCode.BAD_INPUT,
     "tasks.planning.WindowError": ExitCode.BAD_INPUT,
     "tasks.shipment_files.ShipmentFileError": ExitCode.BAD_INPUT,
@@ -43,14 +46,29 @@ EXIT_CODES = {
     "deployments.environment.EnvironmentRefusedError": ExitCode.BAD_INPUT,
     "pydantic_core._pydantic_core.ValidationError": ExitCode.BAD_INPUT,
     "builtins.KeyboardInterrupt": ExitCode.INTERRUPTED,
+    "prefect.exceptions.TerminationSignal": ExitCode.TERMINATED,
 }
 """By the error's full name, so that nothing heavy is imported to look one up; the nearest base counts."""
+
+
+STOPPED = frozenset({ExitCode.INTERRUPTED, ExitCode.TERMINATED})
+"""The codes of a command that a person or the system asked to end."""
 
 
 def exit_code_of(error: BaseException) -> ExitCode:
     """Return the exit code for an error; what the table does not know is a failed run."""
     names = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(first_of(error)).__mro__)
     return next((EXIT_CODES[name] for name in names if name in EXIT_CODES), ExitCode.FAILED)
+
+
+def lines_of(error: BaseException) -> list[str]:
+    """Return what the operator is told, line by line.
+
+    Only errors that are lists have several lines: others may hold a stranger's text, which must not make one.
+    """
+    message, error = f"Error: {message_of(error)}", first_of(error)
+    is_list = getattr(error, "is_list", False) or type(error).__module__.startswith("pydantic")
+    return message.splitlines() if is_list else [message]
 
 
 def message_of(error: BaseException) -> str:
@@ -61,7 +79,7 @@ def message_of(error: BaseException) -> str:
     error = first_of(error)
     if type(error).__module__.startswith("pydantic"):
         return _problems(error)
-    if isinstance(error, KeyboardInterrupt):
+    if exit_code_of(error) in STOPPED:
         return "stopped; what was done so far is kept"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
@@ -79,6 +97,11 @@ def _about_prefect(error: BaseException) -> str:
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status in {401, 403}:
         return "the Prefect server wants a password: set PREFECT_API_AUTH_STRING to user:password"
+    if status == _UNKNOWN_NAME:
+        return (
+            "the Prefect server does not know the host of PREFECT_API_URL: where the server runs, set "
+            "DESK_ALLOWED_HOSTS to that host, and start it again"
+        )
     if status:
         return f"the Prefect server answered {status}: see its log, and docs/runbook.md"
     return (

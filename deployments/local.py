@@ -13,11 +13,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import BinaryIO
 from urllib.error import URLError
 from urllib.request import urlopen
 
 from deployments.environment import ROOT
+from deployments.password import protect
 from deployments.sandbox.server import Sandbox, SandboxSettings
+from tasks.safe_files import Directory
 
 HOST = "127.0.0.1"
 _EVERYWHERE = {"0.0.0.0": HOST, "::": "::1"}  # noqa: S104 - refused without a password
@@ -31,16 +34,13 @@ class LocalError(Exception):
     """The local system could not be started, or a part of it died; the text says which."""
 
 
-class PasswordNeededError(LocalError):
-    """The Prefect server would be open to others, or its clients kept out; the text says what to set."""
-
-
 def run_everything(
     *,
     host: str,
     port: int,
     metrics_port: int | None,
     sandbox_orders: int | None,
+    password: str,
     say: Callable[[str], None],
 ) -> None:
     """Start everything, say the addresses, and stop it all on Ctrl-C or SIGTERM.
@@ -50,6 +50,7 @@ def run_everything(
         port: of the Prefect server; PREFECT_API_URL names it already (``prepare_prefect``).
         metrics_port: on 127.0.0.1, for ``/metrics`` and ``/health``; None: they are not served.
         sandbox_orders: size of the sandbox podOS to add, None for no sandbox.
+        password: what to say about the server's password (``provide_password``).
         say: tells the person at the terminal.
 
     Raises:
@@ -64,6 +65,7 @@ def run_everything(
         server = stack.enter_context(child(SERVER, "server", "start", "--host", host, "--port", str(port)))
         _wait_for_server(server, f"{url}/api/health")
         say(f"Prefect server: {url}")
+        say(f"password:       {password}")
         _set_up()
         if sandbox_orders is not None:
             sandbox = stack.enter_context(Sandbox(SandboxSettings(orders=sandbox_orders, broken=1)))
@@ -86,7 +88,7 @@ def child(module: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
 
     What it says goes to ``desk-up-server.log`` or ``desk-up-worker.log`` in Prefect's home, anew each time.
     """
-    with _log_of(arguments[0]).open("wb") as log:
+    with _new_log(arguments[0]) as log:
         process = subprocess.Popen(  # noqa: S603 - our own words
             [sys.executable, "-m", module, *arguments],
             cwd=ROOT,
@@ -100,17 +102,20 @@ def child(module: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
         _stop(process)
 
 
+def _new_log(part: str) -> BinaryIO:
+    """Make the log of a part anew, for its user alone."""
+    path = _log_of(part)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Prefect's database lies here, with the tokens and, unless it is set elsewhere, their key.
+    path.parent.chmod(0o700)
+    with Directory.open(path.parent, follow_link=True) as home:
+        return home.replace(path.name)
+
+
 def _log_of(part: str) -> Path:
     from prefect.settings import get_current_settings
 
-    home = get_current_settings().home
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    home.chmod(
-        0o700
-    )  # Prefect's database lies here, with the tokens and, unless it is set elsewhere, their key
-    path = home / f"desk-up-{part}.log"
-    path.touch(mode=0o600)
-    return path
+    return get_current_settings().home / f"desk-up-{part}.log"
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
@@ -128,37 +133,6 @@ def address_of(host: str, port: int) -> str:
     """Return where this machine reaches a server that listens on a host."""
     reached = _EVERYWHERE.get(host, host)
     return f"http://{f'[{reached}]' if ':' in reached else reached}:{port}"
-
-
-def protect(host: str) -> None:
-    """Make sure that nobody on the network gets in without a password.
-
-    Raises:
-        PasswordNeededError: other machines can reach the host, and no password is set; or server and clients
-            would have different ones.
-    """
-    from prefect.settings import get_current_settings
-
-    from models.web_address import is_loopback
-
-    settings = get_current_settings()
-    server, client = settings.server.api.auth_string, settings.api.auth_string
-    if server is None and not is_loopback(host):
-        raise PasswordNeededError(
-            f"other machines can reach {host}, and who reaches the server can read tokens: set in the "
-            "environment PREFECT_SERVER_API_AUTH_STRING and PREFECT_API_AUTH_STRING, both to the same "
-            "name:password, then start again (docs/runbook.md, A password for the Prefect server)"
-        )
-    if server is None:
-        return
-    name, _, password = server.get_secret_value().partition(":")
-    if not name or not password:
-        raise PasswordNeededError("PREFECT_SERVER_API_AUTH_STRING must be name:password")
-    if client is None or client.get_secret_value() != server.get_secret_value():
-        raise PasswordNeededError(
-            "PREFECT_API_AUTH_STRING must be the same as PREFECT_SERVER_API_AUTH_STRING: set both"
-        )
-    os.environ.setdefault("PREFECT_SERVER_CSRF_PROTECTION_ENABLED", "true")
 
 
 def check_port(port: int, host: str = HOST, option: str = "--port") -> None:

@@ -1,4 +1,7 @@
-"""What commands write: results to stdout, everything else to stderr. Text from outside is made harmless."""
+"""What commands write: results to stdout, everything else to stderr. Text from outside is made harmless.
+
+Every line is written as one line: a line break in a name does not make another.
+"""
 
 from __future__ import annotations
 
@@ -7,37 +10,54 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
+
+from models.unreadable import is_readable
+from tasks.text_cells import terminal_cell, terminal_line
 
 _NOT_A_TERMINAL_WIDTH = 100_000
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout and nothing else.")]
 
 
+def json_text(value: object, *, indent: int | None = None) -> str:
+    """Return a value as JSON in which only what prints stands as it is; all else is escaped.
+
+    JSON itself leaves C1 control characters and signs that turn the direction of writing as they are.
+    """
+    text = json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
+    if text.isprintable():
+        return text
+    # A line break is one of the indentation's: those of values are escaped by now.
+    return "".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text)
+
+
 def print_json(value: object) -> None:
     """Write one JSON document to stdout."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False))
+    typer.echo(json_text(value, indent=2))
 
 
 def print_json_list(values: Iterable[object]) -> None:
     """Write one JSON document, a list, to stdout; its values are taken one by one, however many there are."""
     begin = "[\n"
     for value in values:
-        typer.echo(begin + json.dumps(value, ensure_ascii=False, allow_nan=False), nl=False)
+        typer.echo(begin + json_text(value), nl=False)
         begin = ",\n"
     typer.echo("[]" if begin == "[\n" else "\n]")
 
 
-def say(text: str) -> None:
-    """Write a message for a person to stderr."""
-    typer.echo(harmless(text), err=True)
+def say(*lines: str) -> None:
+    """Write a message for a person to stderr, each argument as one line."""
+    for line in lines:
+        typer.echo(terminal_line(line), err=True)
 
 
-def show(text: str) -> None:
-    """Write a result for a person to stdout."""
-    typer.echo(harmless(text))
+def show(*lines: str) -> None:
+    """Write a result for a person to stdout, each argument as one line."""
+    for line in lines:
+        typer.echo(terminal_line(line))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -51,10 +71,14 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     console = Console(file=sys.stdout, width=None if is_terminal else _NOT_A_TERMINAL_WIDTH)
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        grid.add_column(Text(harmless(column)), overflow="fold")
+        grid.add_column(Text(terminal_cell(column)), overflow="fold")
     for row in rows:
-        grid.add_row(*(Text("" if value is None else harmless(str(value))) for value in row))
+        grid.add_row(*(Text("" if value is None else _cell(str(value))) for value in row))
     console.print(grid)
+
+
+def _cell(text: str) -> str:
+    return ("  " if text.startswith("  ") else "") + terminal_cell(text)  # a part of the row above
 
 
 @contextmanager
@@ -81,21 +105,32 @@ def progress(title: str) -> Iterator[Callable[..., None]]:
         TextColumn("{task.fields[text]}", markup=False),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
-        task = bar.add_task(harmless(title), total=None, text="")
+        task = bar.add_task(terminal_cell(title), total=None, text="")
         yield lambda done, text, total=None: bar.update(
-            task, completed=done, text=harmless(text), total=total
+            task, completed=done, text=terminal_cell(text), total=total
         )
 
 
 def when(instant: datetime | None) -> str | None:
     """Return an aware instant for a person, in UTC to the second."""
-    return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if instant else None
+    if not instant:
+        return None
+    return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M:%S}" if is_readable(instant) else "unreadable"
 
 
-def harmless(text: str) -> str:
-    """Return text without characters that could steer the terminal; lines stay lines."""
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text
-    )
+class HarmlessOutput:
+    """A file for text that can't be made harmless where it is made, because it must stay what it is.
+
+    On a terminal it is made harmless, in a file or a pipe it is not changed.
+
+    Args:
+        file: stdout, mostly.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._is_terminal = file.isatty()
+
+    def write(self, text: str) -> int:
+        """Write one line, or one row of a table."""
+        return self._file.write(f"{terminal_line(text.rstrip())}\n" if self._is_terminal else text)

@@ -3,10 +3,13 @@
 Prefect's own server saves a block unseen, and its page for editing one sends the values in place of the
 schema, so that nothing is refused (measured with 3.8.8). Here both are checked: the form shows each field's
 problem, and a save that did not ask before is undone and answered with 400 and the reason.
+
+Nor does it ask who sends a request; here only those are answered who should be (``guarded_server``).
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
@@ -14,16 +17,17 @@ from uuid import UUID
 from jsonschema.exceptions import ValidationError as SchemaError
 from prefect.blocks.core import Block
 from prefect.cli import app
-from prefect.server.api import server
 from prefect.server.api.ui import schemas
 from prefect.server.database import configurations
 from prefect.server.models import block_documents
 from pydantic import ValidationError
 
-from deployments.ask_again import AskAgain
+from deployments.exit_codes import ExitCode, message_of
+from deployments.guarded_server import guard
+from deployments.output import say
 from models.alerts import AlertWebhook
 from models.fulfillers import KINDS
-from models.settings import Integration
+from models.settings import Environment, Integration
 from tasks.integrations import problems_of
 
 BUSY_TIMEOUT_SECONDS = 5
@@ -102,16 +106,6 @@ def _problems(block: type[Block], values: Mapping[str, Any]) -> list[SchemaError
     return []
 
 
-def ask_again_when_locked() -> None:
-    """Let this process's server try again by itself when its database is locked."""
-    make: Callable[..., Any] = vars(server)["create_app"]
-
-    def create_app(*args: Any, **options: Any) -> AskAgain:
-        return AskAgain(make(*args, **options))
-
-    vars(server).update(create_app=create_app)
-
-
 def wait_briefly_for_the_lock() -> None:
     """Let SQLite wait seconds for its lock, not Prefect's minute.
 
@@ -130,8 +124,18 @@ def wait_briefly_for_the_lock() -> None:
     type.__setattr__(configuration, "setup_sqlite", set_up_briefly)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Run a command of Prefect; a server that it starts is ours."""
+    try:
+        Environment()
+    except ValidationError as error:
+        say(f"Error: {message_of(error)}")
+        sys.exit(ExitCode.BAD_INPUT)
     wait_briefly_for_the_lock()
     refuse_invalid_settings()
-    ask_again_when_locked()
+    guard()
     app()
+
+
+if __name__ == "__main__":
+    main()

@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from deployments.same_origin import Policy, SameOrigin
 from models.settings import Environment
 from models.watching import Plans
 from tasks.desk.engine import opened_desk
@@ -78,8 +79,13 @@ class _Once(Collector):
         return families(self._status)
 
 
-def create_app(looker: Looker) -> Starlette:
-    """Return the two pages."""
+def create_app(looker: Looker, hosts: frozenset[str] = frozenset()) -> SameOrigin:
+    """Return the two pages, for programs and for nobody's web page.
+
+    Args:
+        looker: at the desk.
+        hosts: names of this machine besides its own (DESK_ALLOWED_HOSTS).
+    """
 
     def health(_request: Request) -> Response:
         status = looker.status()
@@ -93,7 +99,8 @@ def create_app(looker: Looker) -> Starlette:
         registry.register(_Once(looker.status()))
         return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    return Starlette(routes=[Route("/health", health), Route("/metrics", metrics)])
+    pages = Starlette(routes=[Route("/health", health), Route("/metrics", metrics)])
+    return SameOrigin(pages, Policy(hosts=hosts))
 
 
 @contextmanager
@@ -105,7 +112,7 @@ def serving(port: int) -> Iterator[str]:
     """
     with opened_desk(Environment().database_url()) as engine:
         config = uvicorn.Config(
-            create_app(Looker(engine)),
+            create_app(Looker(engine), Environment().allowed_hosts()),
             host=HOST,
             port=port,
             log_config=None,

@@ -32,6 +32,7 @@ from tasks.desk.engine import opened_desk
 from tasks.desk.errors import DeskError
 from tasks.desk.leases import HeldLease
 from tasks.integrations import load_integration
+from tasks.own_words import in_own_words
 from tasks.pacing import open_podos
 from tasks.planning import Window, split_at, split_evenly, window_of_import
 from tasks.podos.client import PodosClient
@@ -63,6 +64,7 @@ def _run_name() -> str:
 
 
 @flow(name="backfill-orders", flow_run_name=_run_name)
+@in_own_words
 async def backfill_orders(request: Backfill) -> State[None]:
     """Import orders from a date on, in windows that the workers share; goes on where an earlier one stopped.
 
@@ -85,6 +87,7 @@ async def backfill_orders(request: Backfill) -> State[None]:
 
 
 @flow(name="import-window", flow_run_name="backfill {backfill} window {window}")
+@in_own_words
 async def import_one_window(backfill: int, window: int) -> State[None]:
     """Import one window of a backfill; the backfill starts this for each of its windows.
 

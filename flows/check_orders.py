@@ -17,6 +17,7 @@ from tasks.desk.leases import LeaseHeldError
 from tasks.desk.runs import CoveredError
 from tasks.integrations import integration_names, load_integration
 from tasks.late_runs import drop_late_runs, due_at
+from tasks.own_words import in_own_words
 from tasks.watching import SKIPPED, watched
 
 
@@ -26,6 +27,7 @@ def _run_name() -> str:
 
 
 @flow(name="check-for-new-orders", flow_run_name=_run_name)
+@in_own_words
 async def check_for_new_orders(integration: str = "") -> State[None]:
     """Look for new orders in podOS and import them.
 

@@ -225,6 +225,7 @@ async def react(run: ImportRunContext) -> None:
     if run.report.dry_run:
         return
     did, before = await look_at_what_happened(run.engine), run.report.rules
+    run.rules_problem = did.problem
     if did.fired or before or rules_are_on(run.engine):
         before = before or RuleCounts()
         run.report.rules = RuleCounts(before.fired + did.fired, before.queued + did.waiting)
@@ -273,6 +274,7 @@ async def recorded(
     )
     try:
         yield
+        run.raise_rules_problem()
     except BaseException as error:
         state = RunState.FAILED if isinstance(error, Exception) else RunState.CRASHED
         with suppress(DeskError):  # the error that ended the run says more

@@ -13,6 +13,7 @@ from prefect.states import Completed
 from flows.import_orders import FAILURES, failed, import_window, replay
 from models.forms import ManualImport
 from tasks.integrations import UnknownOrdersError, load_integration
+from tasks.own_words import in_own_words
 from tasks.planning import window_of_import
 from tasks.podos.scan import ScanPlan
 
@@ -27,6 +28,7 @@ def _run_name() -> str:
 
 
 @flow(name="manual-import", flow_run_name=_run_name)
+@in_own_words
 async def manual_import(request: ManualImport) -> State[None]:
     """Import orders from podOS from a date on; orders that are in the desk already stay as they are.
 
@@ -46,6 +48,7 @@ async def manual_import(request: ManualImport) -> State[None]:
 
 
 @flow(name="import-single-orders", flow_run_name=_run_name)
+@in_own_words
 async def import_single_orders(integration: str, source_ids: list[str], dry_run: bool = False) -> State[None]:
     """Import the podOS orders that a person names; status, country and frozen rule still hold.
 
@@ -66,6 +69,7 @@ async def import_single_orders(integration: str, source_ids: list[str], dry_run:
 
 
 @flow(name="replay-rejected", flow_run_name="replay rejected orders of {integration}")
+@in_own_words
 async def replay_rejected(integration: str) -> State[None]:
     """Try the orders that could not be read again, as podOS has them now.
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +15,7 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
+from flows.each import for_each
 from flows.import_orders import FAILURES, react, recorded
 from flows.sync_tracking import sync
 from models.forms import Reconcile
@@ -24,12 +25,14 @@ from models.settings import Environment, Integration
 from tasks.beside import beside
 from tasks.collecting import collecting_seldom
 from tasks.desk.engine import opened_desk
+from tasks.desk.errors import UnusableRuleError
 from tasks.desk.leases import HeldLease, LeaseHeldError
 from tasks.desk.reconciling import count_in_podos, send_again
 from tasks.extract import extract_orders
 from tasks.integrations import integration_names, load_integration
 from tasks.late_runs import drop_late_runs
 from tasks.load import ImportRunContext, load_orders
+from tasks.own_words import in_own_words
 from tasks.pacing import open_podos
 from tasks.planning import plan_check, window_of_import
 from tasks.podos.client import PodosClient
@@ -73,6 +76,7 @@ def _run_name() -> str:
 
 
 @flow(name="reconcile", flow_run_name=_run_name)
+@in_own_words
 async def reconcile_orders(request: Reconcile) -> State[None]:
     """Read podOS again and list every difference between it and the desk, with the reason.
 
@@ -85,7 +89,7 @@ async def reconcile_orders(request: Reconcile) -> State[None]:
     names = await integration_names()
     if not names:
         return Completed(message="no integration is connected yet: desk connect NAME --project P")
-    return _together({name: await _reconcile_one(name, request) for name in names})
+    return _together(await for_each(names, lambda name: _reconcile_one(name, request)))
 
 
 async def _reconcile_one(name: str, request: Reconcile) -> State[None]:
@@ -125,26 +129,41 @@ async def reconcile(name: str, integration: Integration, request: Reconcile) -> 
         since = window_of_import(request.since, "", None, "", integration.time_zone).since
     report = ReconcileReport(name, fix=request.fix, since=since)
     watcher, started = watching_reconcile.get(), time.monotonic()
+    problems: list[UnusableRuleError] = []
     with opened_desk(Environment().database_url()) as engine, collecting_seldom():
         look = Reconciliation(engine, settings, report, watcher.on_findings if watcher else None)
+        resent = Resent()
         async with open_podos(engine, name, integration) as client:
-            resent = await (_read_and_fix(client, look, integration) if request.fix else _read(client, look))
+            if request.fix:
+                with _told_at_the_end(problems):
+                    await _read_and_fix(client, look, integration, resent)
+            else:
+                await _compare_all(client, look, None, resent)
         if resent:
-            await _sync(name, integration, look, resent)
+            with _told_at_the_end(problems):
+                await _sync(name, integration, look, resent)
         report.seconds = time.monotonic() - started
         _tell(report)
         await publish_reconcile_report(report)
+    if problems:
+        raise problems[0]
     return report
 
 
-async def _read(client: PodosClient, look: Reconciliation) -> Resent:
-    await _compare_all(client, look, None, {})
-    return {}
+@contextmanager
+def _told_at_the_end(problems: list[UnusableRuleError]) -> Iterator[None]:
+    """Keep the error of rules that can't be used: what happened waits for them, and nothing else does."""
+    try:
+        yield
+    except UnusableRuleError as error:
+        problems.append(error)
 
 
-async def _read_and_fix(client: PodosClient, look: Reconciliation, integration: Integration) -> Resent:
+async def _read_and_fix(
+    client: PodosClient, look: Reconciliation, integration: Integration, resent: Resent
+) -> None:
     """Compare and mend, as a run of the run history, under the lease of the checks."""
-    report, resent = look.report, Resent()
+    report = look.report
     lease_name = f"check:{report.integration}"
     imported = ImportReport(report.integration, "reconcile", dry_run=False, since=report.since)
     with HeldLease(look.engine, lease_name) as lease:
@@ -156,7 +175,6 @@ async def _read_and_fix(client: PodosClient, look: Reconciliation, integration: 
             elif not integration.sync_tracking:
                 report.not_resent = "Sync Tracking Numbers is off: no tracking is sent again"
             await _compare_all(client, look, run, resent)
-    return resent
 
 
 async def _compare_all(
@@ -207,8 +225,14 @@ async def _fix(done: Compared, look: Reconciliation, run: ImportRunContext, rese
 
 async def _sync(name: str, integration: Integration, look: Reconciliation, resent: Resent) -> None:
     """Send again at once; a sync that is at work meanwhile, or the next one, does it as well."""
-    with suppress(LeaseHeldError):
-        await sync(name, integration)
+    try:
+        with suppress(LeaseHeldError):
+            await sync(name, integration)
+    finally:
+        _count_sent(look, resent)
+
+
+def _count_sent(look: Reconciliation, resent: Resent) -> None:
     for difference, shipments in resent.items():
         look.report.fixed[difference] = count_in_podos(look.engine, shipments)
 

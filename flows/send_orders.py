@@ -15,6 +15,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from sqlalchemy import Engine
 
+from flows.each import for_each
 from models.desk import OutboxState, RunState
 from models.fulfillers import Fulfiller
 from models.handovers import SendReport, SendSettings
@@ -24,7 +25,13 @@ from tasks.apply_rules import look_at_what_happened
 from tasks.coming_back import fetch_shipments
 from tasks.desk.engine import opened_desk, writing
 from tasks.desk.errors import DeskError
-from tasks.desk.handover_send import begin_send_run, count_waiting, record_send_progress, take_due
+from tasks.desk.handover_send import (
+    begin_send_run,
+    count_waiting,
+    fail_strays,
+    record_send_progress,
+    take_due,
+)
 from tasks.desk.leases import HeldLease, LeaseHeldError
 from tasks.desk.runs import finish_run
 from tasks.fulfil import SendRun, count_sendable, hand_over
@@ -32,6 +39,7 @@ from tasks.fulfiller_blocks import fulfiller_names, load_fulfiller, open_way
 from tasks.fulfillers.interface import FulfillerError
 from tasks.fulfillers.orderdesk import OrderDesk
 from tasks.late_runs import drop_late_runs
+from tasks.own_words import in_own_words
 from tasks.preparing import preparation_for
 from tasks.report import reason_of
 from tasks.send_report import publish_send_report
@@ -59,6 +67,7 @@ def _run_name() -> str:
 
 
 @flow(name="send-orders", flow_run_name=_run_name)
+@in_own_words
 async def send_orders(fulfiller: str = "") -> State[None]:
     """Hand the orders that wait over to those who print them, and bring shipments back.
 
@@ -71,7 +80,7 @@ async def send_orders(fulfiller: str = "") -> State[None]:
     names = await fulfiller_names()
     if not names:
         return Completed(message="no fulfiller is set up yet: desk fulfillers add")
-    states = {name: await watched(Work.SEND, name, _send_one(name)) for name in names}
+    states = await for_each(names, lambda name: watched(Work.SEND, name, _send_one(name)))
     words = "; ".join(f"{name}: {state.message}" for name, state in states.items())
     if all(state.is_completed() for state in states.values()):
         return Completed(message=words)
@@ -104,7 +113,9 @@ async def send(name: str, fulfiller: Fulfiller) -> SendReport:
     watcher = watching_send.get()
     order_ids = watcher.order_ids if watcher else None
     with opened_desk(Environment().database_url()) as engine:
+        await look_at_what_happened(engine)  # a rule may hold what waits
         try:
+            fail_strays(engine)
             is_due = bool(take_due(engine, name, now=datetime.now(UTC), limit=1, order_ids=order_ids))
             if is_due or fulfiller.kind == "orderdesk":
                 await _work(engine, name, fulfiller, report, order_ids)
@@ -112,7 +123,8 @@ async def send(name: str, fulfiller: Fulfiller) -> SendReport:
             with suppress(DeskError):
                 _close(engine, report, time.monotonic() - started)
             await publish_send_report(report)
-        await look_at_what_happened(engine)  # at orders that moved, and shipments that came back
+        rules = await look_at_what_happened(engine)  # at orders that moved, and shipments that came back
+    rules.raise_problem()
     return report
 
 

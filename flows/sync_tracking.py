@@ -15,6 +15,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from sqlalchemy import Engine
 
+from flows.each import for_each
 from flows.import_orders import FAILURES
 from models.desk import OutboxState, RunState
 from models.settings import Environment, Integration
@@ -29,6 +30,7 @@ from tasks.desk.shipment_sync import count_waiting, fail_strays, take_due
 from tasks.desk.sync_runs import begin_sync_run, record_sync_progress
 from tasks.integrations import integration_names, load_integration
 from tasks.late_runs import drop_late_runs
+from tasks.own_words import in_own_words
 from tasks.pacing import open_podos
 from tasks.report import reason_of
 from tasks.sync_report import publish_sync_report
@@ -56,6 +58,7 @@ def _run_name() -> str:
 
 
 @flow(name="sync-tracking", flow_run_name=_run_name)
+@in_own_words
 async def sync_tracking(integration: str = "") -> State[None]:
     """Send the tracking of shipped orders to podOS and mark them complete.
 
@@ -68,7 +71,7 @@ async def sync_tracking(integration: str = "") -> State[None]:
     names = await integration_names()
     if not names:
         return Completed(message="no integration is connected yet: desk connect NAME --project P")
-    states = {name: await watched(Work.SYNC, name, _sync_one(name)) for name in names}
+    states = await for_each(names, lambda name: watched(Work.SYNC, name, _sync_one(name)))
     words = "; ".join(f"{name}: {state.message}" for name, state in states.items())
     if all(state.is_completed() for state in states.values()):
         return Completed(message=words)
@@ -109,7 +112,8 @@ async def sync(name: str, integration: Integration) -> SyncReport:
             with suppress(DeskError):
                 _close(engine, report, time.monotonic() - started)
             await publish_sync_report(report)
-        await look_at_what_happened(engine)  # at the orders that moved because they shipped
+        rules = await look_at_what_happened(engine)  # at the orders that moved because they shipped
+    rules.raise_problem()  # tracking does not wait for rules
     return report
 
 

@@ -17,11 +17,13 @@ from tasks.desk.engine import opened_desk
 from tasks.desk.errors import DeskError
 from tasks.drop_folder import DropFolderError, take_folder
 from tasks.late_runs import drop_late_runs
+from tasks.own_words import in_own_words
 
 logger = logging.getLogger(__name__)
 
 
 @flow(name="watch-shipments")
+@in_own_words
 async def watch_shipments(directory: str = "", strict: bool = False) -> State[None]:
     """Take the finished CSV files of the drop folder; each is moved to done/ or failed/.
 
@@ -37,12 +39,12 @@ async def watch_shipments(directory: str = "", strict: bool = False) -> State[No
     try:
         with opened_desk(environment.database_url()) as engine:
             results = take_folder(engine, Path(folder), strict=strict, now=datetime.now(UTC))
-            await look_at_what_happened(engine)
+            for result in results:
+                logger.info("%s", result.told())
+            await announce_shipments(set().union(*(result.taken.integrations for result in results)))
+            (await look_at_what_happened(engine)).raise_problem()
     except (DeskError, DropFolderError) as error:
         return Failed(message=str(error))
-    for result in results:
-        logger.info("%s", result.one_line())
-    await announce_shipments(set().union(*(result.taken.integrations for result in results)))
     added = sum(result.taken.added for result in results)
     bad = sum(len(result.taken.bad) for result in results)
     return Completed(message=f"{len(results)} files: {added} shipments added, {bad} bad rows")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import ClassVar
 
-from sqlalchemy import Column, ForeignKey, Index, Text, text
+from sqlalchemy import Column, ForeignKey, Index, text
 from sqlmodel import Field, SQLModel
 
-from models.types import BigId, JsonValue, UtcDateTime
+from models.types import BigId, PlainText, RowRef, TextOrNullMap, UtcDateTime
 
 _OPEN = text("state = 'open'")
 
@@ -29,10 +29,10 @@ class OrderChange(SQLModel, table=True):
     )
 
     id: int | None = Field(default=None, sa_column=Column(BigId, primary_key=True))
-    order_id: int = Field(sa_column=Column(BigId, ForeignKey("orders.id"), nullable=False, index=True))
-    run_id: int = Field(sa_column=Column(BigId, ForeignKey("import_runs.id"), nullable=False))
+    order_id: int = Field(sa_column=Column(RowRef, ForeignKey("orders.id"), nullable=False, index=True))
+    run_id: int = Field(sa_column=Column(RowRef, ForeignKey("import_runs.id"), nullable=False))
     at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
-    kind: str = Field(sa_column=Column(Text, nullable=False))
-    state: str = Field(sa_column=Column(Text, nullable=False))
-    old_values: dict[str, str | None] = Field(sa_column=Column(JsonValue, nullable=False))
-    new_values: dict[str, str | None] = Field(sa_column=Column(JsonValue, nullable=False))
+    kind: str = Field(sa_column=Column(PlainText, nullable=False))
+    state: str = Field(sa_column=Column(PlainText, nullable=False))
+    old_values: dict[str, str | None] = Field(sa_column=Column(TextOrNullMap(required=True), nullable=False))
+    new_values: dict[str, str | None] = Field(sa_column=Column(TextOrNullMap(required=True), nullable=False))

@@ -6,15 +6,12 @@ from enum import StrEnum
 from typing import Any, ClassVar
 
 from sqlalchemy import (
-    Boolean,
     CheckConstraint,
     Column,
-    Float,
     ForeignKey,
     Index,
     Integer,
     MetaData,
-    Text,
     UniqueConstraint,
     text,
 )
@@ -23,12 +20,31 @@ from sqlmodel import Field, SQLModel
 from models.change_tables import OrderChange
 from models.outbox import Handover, OutboxState, RequestPace, Shipment
 from models.rule_tables import FulfillerMap, Rule, RuleEventRow
-from models.types import BigId, JsonValue, Money, UtcDateTime
+from models.types import (
+    BigId,
+    Counts,
+    Flag,
+    JsonObject,
+    Measure,
+    Money,
+    PlainText,
+    RowRef,
+    TextMap,
+    UtcDateTime,
+    Whole,
+)
 from models.watching import WatchRow
 
 FIRST_FOLDERS = ("New", "Prepared", "Closed", "Canceled")
 NEEDS_ATTENTION = "Needs Attention"
 HELD = "hold_reason IS NOT NULL"
+MAX_ORDER_NUMBER_LENGTH = 200
+"""PostgreSQL can't index texts of a few thousand bytes: one such number would stop its whole batch."""
+BY_FULFILLER_REFERENCE, BY_MERCHANT_REFERENCE = (
+    f"{name} <> order_number AND length({name}) <= {MAX_ORDER_NUMBER_LENGTH}"
+    for name in ("fulfiller_reference", "merchant_reference")
+)
+"""What the index of a reference holds. The index of order numbers finds the rest."""
 
 metadata: MetaData = SQLModel.metadata
 
@@ -75,8 +91,8 @@ class Folder(SQLModel, table=True):
     __tablename__: ClassVar[str] = "folders"
 
     id: int | None = Field(default=None, primary_key=True)
-    name: str = Field(sa_column=Column(Text, nullable=False))
-    name_key: str = Field(sa_column=Column(Text, nullable=False, unique=True))
+    name: str = Field(sa_column=Column(PlainText, nullable=False))
+    name_key: str = Field(sa_column=Column(PlainText, nullable=False, unique=True))
 
 
 class Order(SQLModel, table=True):
@@ -93,49 +109,61 @@ class Order(SQLModel, table=True):
         Index("ix_orders_folder_id_id", "folder_id", "id"),
         Index("ix_orders_order_number", "order_number"),
         Index("ix_orders_held", "id", sqlite_where=text(HELD), postgresql_where=text(HELD)),
+        Index(
+            "ix_orders_fulfiller_reference",
+            "fulfiller_reference",
+            sqlite_where=text(BY_FULFILLER_REFERENCE),
+            postgresql_where=text(BY_FULFILLER_REFERENCE),
+        ),
+        Index(
+            "ix_orders_merchant_reference",
+            "merchant_reference",
+            sqlite_where=text(BY_MERCHANT_REFERENCE),
+            postgresql_where=text(BY_MERCHANT_REFERENCE),
+        ),
     )
 
     id: int | None = Field(default=None, sa_column=Column(BigId, primary_key=True))
-    integration: str = Field(sa_column=Column(Text, nullable=False))
-    project: str = Field(sa_column=Column(Text, nullable=False))
-    source_id: str = Field(sa_column=Column(Text, nullable=False))
-    order_number: str = Field(sa_column=Column(Text, nullable=False))
-    folder_id: int = Field(sa_column=Column(Integer, ForeignKey("folders.id"), nullable=False))
-    import_run_id: int = Field(sa_column=Column(BigId, ForeignKey("import_runs.id"), nullable=False))
-    podos_status: str = Field(sa_column=Column(Text, nullable=False))
+    integration: str = Field(sa_column=Column(PlainText, nullable=False))
+    project: str = Field(sa_column=Column(PlainText, nullable=False))
+    source_id: str = Field(sa_column=Column(PlainText, nullable=False))
+    order_number: str = Field(sa_column=Column(PlainText, nullable=False))
+    folder_id: int = Field(sa_column=Column(Whole, ForeignKey("folders.id"), nullable=False))
+    import_run_id: int = Field(sa_column=Column(RowRef, ForeignKey("import_runs.id"), nullable=False))
+    podos_status: str = Field(sa_column=Column(PlainText, nullable=False))
     podos_created_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     podos_updated_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     imported_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
-    fulfiller_reference: str | None = Field(default=None, sa_column=Column(Text))
-    merchant_reference: str | None = Field(default=None, sa_column=Column(Text))
-    email: str | None = Field(default=None, sa_column=Column(Text))
-    phone: str | None = Field(default=None, sa_column=Column(Text))
-    ship_name: str | None = Field(default=None, sa_column=Column(Text))
-    ship_company: str | None = Field(default=None, sa_column=Column(Text))
-    ship_address1: str | None = Field(default=None, sa_column=Column(Text))
-    ship_address2: str | None = Field(default=None, sa_column=Column(Text))
-    ship_city: str | None = Field(default=None, sa_column=Column(Text))
-    ship_postal_code: str | None = Field(default=None, sa_column=Column(Text))
-    ship_country: str | None = Field(default=None, sa_column=Column(Text))
-    ship_state: str | None = Field(default=None, sa_column=Column(Text))
-    shipping_code: str | None = Field(default=None, sa_column=Column(Text))
-    shipping_name: str | None = Field(default=None, sa_column=Column(Text))
-    priority: str | None = Field(default=None, sa_column=Column(Text))
+    fulfiller_reference: str | None = Field(default=None, sa_column=Column(PlainText))
+    merchant_reference: str | None = Field(default=None, sa_column=Column(PlainText))
+    email: str | None = Field(default=None, sa_column=Column(PlainText))
+    phone: str | None = Field(default=None, sa_column=Column(PlainText))
+    ship_name: str | None = Field(default=None, sa_column=Column(PlainText))
+    ship_company: str | None = Field(default=None, sa_column=Column(PlainText))
+    ship_address1: str | None = Field(default=None, sa_column=Column(PlainText))
+    ship_address2: str | None = Field(default=None, sa_column=Column(PlainText))
+    ship_city: str | None = Field(default=None, sa_column=Column(PlainText))
+    ship_postal_code: str | None = Field(default=None, sa_column=Column(PlainText))
+    ship_country: str | None = Field(default=None, sa_column=Column(PlainText))
+    ship_state: str | None = Field(default=None, sa_column=Column(PlainText))
+    shipping_code: str | None = Field(default=None, sa_column=Column(PlainText))
+    shipping_name: str | None = Field(default=None, sa_column=Column(PlainText))
+    priority: str | None = Field(default=None, sa_column=Column(PlainText))
     declared_value: Decimal | None = Field(default=None, sa_column=Column(Money))
-    currency: str | None = Field(default=None, sa_column=Column(Text))
-    package_weight_g: float | None = Field(default=None, sa_column=Column(Float))
-    deadline: str | None = Field(default=None, sa_column=Column(Text))
-    service_level_hours: float | None = Field(default=None, sa_column=Column(Float))
-    source_platform: str | None = Field(default=None, sa_column=Column(Text))
-    extras: dict[str, Any] | None = Field(default=None, sa_column=Column(JsonValue))
-    hold_reason: str | None = Field(default=None, sa_column=Column(Text))
-    order_metadata: dict[str, str] | None = Field(default=None, sa_column=Column("metadata", JsonValue))
+    currency: str | None = Field(default=None, sa_column=Column(PlainText))
+    package_weight_g: float | None = Field(default=None, sa_column=Column(Measure))
+    deadline: str | None = Field(default=None, sa_column=Column(PlainText))
+    service_level_hours: float | None = Field(default=None, sa_column=Column(Measure))
+    source_platform: str | None = Field(default=None, sa_column=Column(PlainText))
+    extras: dict[str, Any] | None = Field(default=None, sa_column=Column(JsonObject))
+    hold_reason: str | None = Field(default=None, sa_column=Column(PlainText))
+    order_metadata: dict[str, str] | None = Field(default=None, sa_column=Column("metadata", TextMap))
     erased_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
-    imported_status: str | None = Field(default=None, sa_column=Column(Text))
+    imported_status: str | None = Field(default=None, sa_column=Column(PlainText))
     podos_seen_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
-    podos_frozen: bool | None = Field(default=None, sa_column=Column(Boolean))
-    address_digest: str | None = Field(default=None, sa_column=Column(Text))
-    artwork_digest: str | None = Field(default=None, sa_column=Column(Text))
+    podos_frozen: bool | None = Field(default=None, sa_column=Column(Flag))
+    address_digest: str | None = Field(default=None, sa_column=Column(PlainText))
+    artwork_digest: str | None = Field(default=None, sa_column=Column(PlainText))
 
 
 class OrderItem(SQLModel, table=True):
@@ -149,15 +177,17 @@ class OrderItem(SQLModel, table=True):
 
     order_id: int = Field(sa_column=Column(BigId, ForeignKey("orders.id"), primary_key=True))
     position: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
-    source_item_id: str | None = Field(default=None, sa_column=Column(Text))
-    sku: str | None = Field(default=None, sa_column=Column(Text))
-    name: str | None = Field(default=None, sa_column=Column(Text))
-    quantity: int = Field(sa_column=Column(Integer, nullable=False))
-    variant_ref: str | None = Field(default=None, sa_column=Column(Text))
-    notes: str | None = Field(default=None, sa_column=Column(Text))
+    source_item_id: str | None = Field(default=None, sa_column=Column(PlainText))
+    sku: str | None = Field(default=None, sa_column=Column(PlainText))
+    name: str | None = Field(default=None, sa_column=Column(PlainText))
+    quantity: int = Field(sa_column=Column(Whole, nullable=False))
+    variant_ref: str | None = Field(default=None, sa_column=Column(PlainText))
+    notes: str | None = Field(default=None, sa_column=Column(PlainText))
     declared_value: Decimal | None = Field(default=None, sa_column=Column(Money))
-    currency: str | None = Field(default=None, sa_column=Column(Text))
-    item_metadata: dict[str, str] = Field(sa_column=Column("metadata", JsonValue, nullable=False))
+    currency: str | None = Field(default=None, sa_column=Column(PlainText))
+    item_metadata: dict[str, str] = Field(
+        sa_column=Column("metadata", TextMap(required=True), nullable=False)
+    )
 
 
 class OrderHistory(SQLModel, table=True):
@@ -166,10 +196,10 @@ class OrderHistory(SQLModel, table=True):
     __tablename__: ClassVar[str] = "order_history"
 
     id: int | None = Field(default=None, sa_column=Column(BigId, primary_key=True))
-    order_id: int = Field(sa_column=Column(BigId, ForeignKey("orders.id"), nullable=False, index=True))
+    order_id: int = Field(sa_column=Column(RowRef, ForeignKey("orders.id"), nullable=False, index=True))
     at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
-    event: str = Field(sa_column=Column(Text, nullable=False))
-    text: str = Field(sa_column=Column(Text, nullable=False))
+    event: str = Field(sa_column=Column(PlainText, nullable=False))
+    text: str = Field(sa_column=Column(PlainText, nullable=False))
 
 
 class ImportRun(SQLModel, table=True):
@@ -179,22 +209,22 @@ class ImportRun(SQLModel, table=True):
     __table_args__ = (Index("ix_import_runs_integration_kind_state", "integration", "kind", "state"),)
 
     id: int | None = Field(default=None, sa_column=Column(BigId, primary_key=True))
-    integration: str = Field(sa_column=Column(Text, nullable=False))
-    project: str = Field(sa_column=Column(Text, nullable=False))
-    kind: str = Field(sa_column=Column(Text, nullable=False))
-    state: str = Field(sa_column=Column(Text, nullable=False))
-    lease_name: str = Field(sa_column=Column(Text, nullable=False))
+    integration: str = Field(sa_column=Column(PlainText, nullable=False))
+    project: str = Field(sa_column=Column(PlainText, nullable=False))
+    kind: str = Field(sa_column=Column(PlainText, nullable=False))
+    state: str = Field(sa_column=Column(PlainText, nullable=False))
+    lease_name: str = Field(sa_column=Column(PlainText, nullable=False))
     started_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     finished_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     since: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     until: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
-    counts: dict[str, int] = Field(sa_column=Column(JsonValue, nullable=False))
-    needs_attention: int = Field(default=0, sa_column=Column(Integer, nullable=False))
+    counts: dict[str, int] = Field(sa_column=Column(Counts(required=True), nullable=False))
+    needs_attention: int = Field(default=0, sa_column=Column(Whole, nullable=False))
     mark_before: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     mark_after: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
-    settings: dict[str, Any] = Field(sa_column=Column(JsonValue, nullable=False))
-    flow_run_id: str | None = Field(default=None, sa_column=Column(Text))
-    error: str | None = Field(default=None, sa_column=Column(Text))
+    settings: dict[str, Any] = Field(sa_column=Column(JsonObject(required=True), nullable=False))
+    flow_run_id: str | None = Field(default=None, sa_column=Column(PlainText))
+    error: str | None = Field(default=None, sa_column=Column(PlainText))
 
 
 class ScanMark(SQLModel, table=True):
@@ -202,10 +232,10 @@ class ScanMark(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "scan_marks"
 
-    integration: str = Field(sa_column=Column(Text, primary_key=True))
-    fingerprint: str = Field(sa_column=Column(Text, nullable=False))
+    integration: str = Field(sa_column=Column(PlainText, primary_key=True))
+    fingerprint: str = Field(sa_column=Column(PlainText, nullable=False))
     mark_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
-    run_id: int = Field(sa_column=Column(BigId, ForeignKey("import_runs.id"), nullable=False))
+    run_id: int = Field(sa_column=Column(RowRef, ForeignKey("import_runs.id"), nullable=False))
 
 
 class Lease(SQLModel, table=True):
@@ -213,8 +243,8 @@ class Lease(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "leases"
 
-    name: str = Field(sa_column=Column(Text, primary_key=True))
-    holder: str = Field(sa_column=Column(Text, nullable=False))
+    name: str = Field(sa_column=Column(PlainText, primary_key=True))
+    holder: str = Field(sa_column=Column(PlainText, nullable=False))
     acquired_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     expires_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
 
@@ -226,16 +256,16 @@ class RejectedOrder(SQLModel, table=True):
     __table_args__ = (UniqueConstraint("project", "key"),)
 
     id: int | None = Field(default=None, sa_column=Column(BigId, primary_key=True))
-    integration: str = Field(sa_column=Column(Text, nullable=False))
-    project: str = Field(sa_column=Column(Text, nullable=False))
-    key: str = Field(sa_column=Column(Text, nullable=False))
-    source_id: str | None = Field(default=None, sa_column=Column(Text))
-    reason: str = Field(sa_column=Column(Text, nullable=False))
-    payload: str = Field(sa_column=Column(Text, nullable=False))
+    integration: str = Field(sa_column=Column(PlainText, nullable=False))
+    project: str = Field(sa_column=Column(PlainText, nullable=False))
+    key: str = Field(sa_column=Column(PlainText, nullable=False))
+    source_id: str | None = Field(default=None, sa_column=Column(PlainText))
+    reason: str = Field(sa_column=Column(PlainText, nullable=False))
+    payload: str = Field(sa_column=Column(PlainText, nullable=False))
     first_seen_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     last_seen_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
-    attempts: int = Field(default=1, sa_column=Column(Integer, nullable=False))
-    run_id: int = Field(sa_column=Column(BigId, ForeignKey("import_runs.id"), nullable=False))
+    attempts: int = Field(default=1, sa_column=Column(Whole, nullable=False))
+    run_id: int = Field(sa_column=Column(RowRef, ForeignKey("import_runs.id"), nullable=False))
 
 
 class WindowState(StrEnum):
@@ -253,8 +283,8 @@ class Backfill(SQLModel, table=True):
     __tablename__: ClassVar[str] = "backfills"
 
     id: int | None = Field(default=None, sa_column=Column(BigId, primary_key=True))
-    integration: str = Field(sa_column=Column(Text, nullable=False))
-    fingerprint: str = Field(sa_column=Column(Text, nullable=False))
+    integration: str = Field(sa_column=Column(PlainText, nullable=False))
+    fingerprint: str = Field(sa_column=Column(PlainText, nullable=False))
     since: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     until: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     created_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
@@ -269,9 +299,9 @@ class BackfillWindow(SQLModel, table=True):
     number: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
     since: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     until: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
-    state: str = Field(sa_column=Column(Text, nullable=False))
-    attempts: int = Field(default=0, sa_column=Column(Integer, nullable=False))
-    flow_run_id: str | None = Field(default=None, sa_column=Column(Text))
-    counts: dict[str, int] = Field(sa_column=Column(JsonValue, nullable=False))
-    needs_attention: int = Field(default=0, sa_column=Column(Integer, nullable=False))
-    error: str | None = Field(default=None, sa_column=Column(Text))
+    state: str = Field(sa_column=Column(PlainText, nullable=False))
+    attempts: int = Field(default=0, sa_column=Column(Whole, nullable=False))
+    flow_run_id: str | None = Field(default=None, sa_column=Column(PlainText))
+    counts: dict[str, int] = Field(sa_column=Column(Counts(required=True), nullable=False))
+    needs_attention: int = Field(default=0, sa_column=Column(Whole, nullable=False))
+    error: str | None = Field(default=None, sa_column=Column(PlainText))

@@ -6,11 +6,12 @@ from enum import StrEnum
 from typing import ClassVar
 
 from prefect.blocks.core import Block
-from pydantic import ConfigDict, Field, SecretStr, field_validator
+from pydantic import ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 from models.handovers import SendSettings
 from models.web_address import checked_base_url
 
+MIN_SECRET_LENGTH = 16
 ORDER_DESK = "https://app.orderdesk.me/api/v2"
 
 
@@ -75,6 +76,11 @@ class WebhookFulfiller(Fulfiller):
         title="Secret",
         description="Shared with the printer; signs every post with HMAC-SHA256. 16 characters or more.",
     )
+    previous_secret: SecretStr | None = Field(
+        default=None,
+        title="Previous Secret",
+        description="While the secret is replaced: the one before, which signs as well. Else empty.",
+    )
     timeout_seconds: float = Field(
         default=30.0,
         title="Timeout in Seconds",
@@ -102,9 +108,24 @@ class WebhookFulfiller(Fulfiller):
     @field_validator("secret")
     @classmethod
     def _secret_is_long(cls, secret: SecretStr) -> SecretStr:
-        if len(secret.get_secret_value().strip()) < 16:
-            raise ValueError("the secret is shorter than 16 characters")
-        return SecretStr(secret.get_secret_value().strip())
+        return _long_secret(secret)
+
+    @field_validator("previous_secret")
+    @classmethod
+    def _previous_secret_is_another(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if secret is None or not secret.get_secret_value().strip():
+            return None
+        previous = _long_secret(secret)
+        if previous == info.data.get("secret"):
+            raise ValueError("the previous secret is the same as the secret: leave it empty")
+        return previous
+
+
+def _long_secret(secret: SecretStr) -> SecretStr:
+    value = secret.get_secret_value().strip()
+    if len(value) < MIN_SECRET_LENGTH:
+        raise ValueError(f"the secret is shorter than {MIN_SECRET_LENGTH} characters")
+    return SecretStr(value)
 
 
 class FolderFulfiller(Fulfiller):

@@ -5,13 +5,10 @@ from enum import StrEnum
 from typing import ClassVar
 
 from sqlalchemy import (
-    Boolean,
     CheckConstraint,
     Column,
     ForeignKey,
     Index,
-    Integer,
-    Text,
     UniqueConstraint,
     false,
     func,
@@ -19,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, SQLModel
 
-from models.types import BigId, UtcDateTime
+from models.types import BigId, Flag, PlainText, RowRef, UtcDateTime, Whole
 
 
 class OutboxState(StrEnum):
@@ -60,23 +57,25 @@ class Shipment(SQLModel, table=True):
     )
 
     id: int | None = Field(default=None, sa_column=Column(BigId, primary_key=True))
-    order_id: int = Field(sa_column=Column(BigId, ForeignKey("orders.id"), nullable=False))
-    courier: str = Field(sa_column=Column(Text, nullable=False))
-    code: str = Field(sa_column=Column(Text, nullable=False))
-    url: str | None = Field(default=None, sa_column=Column(Text))
+    order_id: int = Field(sa_column=Column(RowRef, ForeignKey("orders.id"), nullable=False))
+    courier: str = Field(sa_column=Column(PlainText, nullable=False))
+    code: str = Field(sa_column=Column(PlainText, nullable=False))
+    url: str | None = Field(default=None, sa_column=Column(PlainText))
     shipped_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
-    overwrite: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
-    state: str = Field(default="waiting", sa_column=Column(Text, nullable=False, server_default="waiting"))
-    attempts: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
+    overwrite: bool = Field(default=False, sa_column=Column(Flag, nullable=False, server_default=false()))
+    state: str = Field(
+        default="waiting", sa_column=Column(PlainText, nullable=False, server_default="waiting")
+    )
+    attempts: int = Field(default=0, sa_column=Column(Whole, nullable=False, server_default="0"))
     first_attempt_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     next_attempt_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
-    reason: str | None = Field(default=None, sa_column=Column(Text))
+    reason: str | None = Field(default=None, sa_column=Column(PlainText))
     created_at: datetime | None = Field(
         default=None,
         sa_column=Column(UtcDateTime, nullable=False, server_default=func.current_timestamp()),
     )
     sent_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
-    rules_seen: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=false()))
+    rules_seen: bool = Field(default=False, sa_column=Column(Flag, nullable=False, server_default=false()))
 
 
 class Handover(SQLModel, table=True):
@@ -95,14 +94,16 @@ class Handover(SQLModel, table=True):
     )
 
     id: int | None = Field(default=None, sa_column=Column(BigId, primary_key=True))
-    order_id: int = Field(sa_column=Column(BigId, ForeignKey("orders.id"), nullable=False))
-    fulfiller: str = Field(sa_column=Column(Text, nullable=False))
-    reference: str | None = Field(default=None, sa_column=Column(Text))
-    state: str = Field(default="waiting", sa_column=Column(Text, nullable=False, server_default="waiting"))
-    attempts: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
+    order_id: int = Field(sa_column=Column(RowRef, ForeignKey("orders.id"), nullable=False))
+    fulfiller: str = Field(sa_column=Column(PlainText, nullable=False))
+    reference: str | None = Field(default=None, sa_column=Column(PlainText))
+    state: str = Field(
+        default="waiting", sa_column=Column(PlainText, nullable=False, server_default="waiting")
+    )
+    attempts: int = Field(default=0, sa_column=Column(Whole, nullable=False, server_default="0"))
     first_attempt_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     next_attempt_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
-    reason: str | None = Field(default=None, sa_column=Column(Text))
+    reason: str | None = Field(default=None, sa_column=Column(PlainText))
     created_at: datetime | None = Field(
         default=None,
         sa_column=Column(UtcDateTime, nullable=False, server_default=func.current_timestamp()),
@@ -115,5 +116,5 @@ class RequestPace(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "request_paces"
 
-    integration: str = Field(sa_column=Column(Text, primary_key=True))
+    integration: str = Field(sa_column=Column(PlainText, primary_key=True))
     free_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))

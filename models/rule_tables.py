@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import Boolean, Column, ForeignKey, Integer, Text, UniqueConstraint
+from sqlalchemy import Column, ForeignKey, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from models.types import BigId, JsonValue, UtcDateTime
+from models.types import BigId, Flag, JsonObject, PlainText, RowRef, UtcDateTime, Whole
 
 
 class Rule(SQLModel, table=True):
@@ -17,12 +17,12 @@ class Rule(SQLModel, table=True):
     __tablename__: ClassVar[str] = "rules"
 
     id: int | None = Field(default=None, sa_column=Column(BigId, primary_key=True))
-    name: str = Field(sa_column=Column(Text, nullable=False))
-    name_key: str = Field(sa_column=Column(Text, nullable=False, unique=True))
-    event: str = Field(sa_column=Column(Text, nullable=False))
-    position: int = Field(sa_column=Column(Integer, nullable=False))
-    enabled: bool = Field(sa_column=Column(Boolean, nullable=False))
-    definition: dict[str, Any] = Field(sa_column=Column(JsonValue, nullable=False))
+    name: str = Field(sa_column=Column(PlainText, nullable=False))
+    name_key: str = Field(sa_column=Column(PlainText, nullable=False, unique=True))
+    event: str = Field(sa_column=Column(PlainText, nullable=False))
+    position: int = Field(sa_column=Column(Whole, nullable=False))
+    enabled: bool = Field(sa_column=Column(Flag, nullable=False))
+    definition: dict[str, Any] = Field(sa_column=Column(JsonObject(required=True), nullable=False))
 
 
 class RuleEventRow(SQLModel, table=True):
@@ -31,8 +31,8 @@ class RuleEventRow(SQLModel, table=True):
     __tablename__: ClassVar[str] = "rule_events"
 
     id: int | None = Field(default=None, sa_column=Column(BigId, primary_key=True))
-    order_id: int = Field(sa_column=Column(BigId, ForeignKey("orders.id"), nullable=False))
-    event: str = Field(sa_column=Column(Text, nullable=False))
+    order_id: int = Field(sa_column=Column(RowRef, ForeignKey("orders.id"), nullable=False))
+    event: str = Field(sa_column=Column(PlainText, nullable=False))
     created_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
 
 
@@ -43,6 +43,6 @@ class FulfillerMap(SQLModel, table=True):
     __table_args__ = (UniqueConstraint("fulfiller", "map"),)
 
     id: int | None = Field(default=None, sa_column=Column(BigId, primary_key=True))
-    fulfiller: str = Field(sa_column=Column(Text, nullable=False))
-    map: str = Field(sa_column=Column(Text, nullable=False))
-    definition: dict[str, Any] = Field(sa_column=Column(JsonValue, nullable=False))
+    fulfiller: str = Field(sa_column=Column(PlainText, nullable=False))
+    map: str = Field(sa_column=Column(PlainText, nullable=False))
+    definition: dict[str, Any] = Field(sa_column=Column(JsonObject(required=True), nullable=False))

@@ -165,7 +165,7 @@ class RuleForm(_Form):
 class RulesFile(_Form):
     """A rules file: all the rules of a desk, in the order in which they are looked at."""
 
-    rules: list[RuleForm] = Field(description="All rules of the desk.")
+    rules: list[RuleForm] = Field(max_length=1000, description="All rules of the desk.")
 
 
 def rules_schema() -> dict[str, Any]:

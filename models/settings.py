@@ -20,7 +20,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from models.filters import CountryMode, ImportSettings
 from models.shipments import MAX_COURIER_LENGTH, SyncSettings
 from models.watching import Thresholds
-from models.web_address import PODOS_BASE_URL, checked_base_url
+from models.web_address import PODOS_BASE_URL, checked_authorities, checked_base_url
 
 APP_NAME = "podos-order-desk"
 COUNTRIES: tuple[str, ...] = tuple(sorted(country.alpha_2 for country in pycountry.countries))
@@ -42,6 +42,11 @@ class Status(StrEnum):
     MODERATION = "moderation"
 
 
+def _hosts(text: str) -> str:
+    checked_authorities(text)
+    return text
+
+
 class Environment(BaseSettings):
     """What the environment says; every name is in docs/settings.md."""
 
@@ -51,6 +56,7 @@ class Environment(BaseSettings):
     podos_api_token: SecretStr | None = None
     fulfiller_secret: SecretStr | None = None
     prefect_api_url: str = ""
+    desk_allowed_hosts: Annotated[str, AfterValidator(_hosts)] = ""
     desk_drop_folder: str = ""
     desk_alert_webhook: SecretStr | None = None
     desk_late_after_minutes: float | None = Field(default=None, gt=0)
@@ -66,6 +72,10 @@ class Environment(BaseSettings):
             attention_over=self.desk_attention_over,
             failed_over=self.desk_failed_over,
         )
+
+    def allowed_hosts(self) -> frozenset[str]:
+        """Return the names, besides its own, under which a reverse proxy serves the Prefect server."""
+        return checked_authorities(self.desk_allowed_hosts)
 
     def database_url(self) -> str:
         """Return the desk's SQLAlchemy URL: DESK_DATABASE_URL, else a file in the user's data directory."""

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, NamedTuple
 
-from sqlalchemy import Column, Text
+from sqlalchemy import Column
 from sqlmodel import Field, SQLModel
 
-from models.types import UtcDateTime
+from models.types import PlainText, UtcDateTime
 
 
 class Work(StrEnum):
@@ -49,11 +49,11 @@ class WatchRow(SQLModel, table=True):
 
     __tablename__: ClassVar[str] = "watches"
 
-    cause: str = Field(sa_column=Column(Text, primary_key=True))
+    cause: str = Field(sa_column=Column(PlainText, primary_key=True))
     well_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     trouble_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
     told_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
-    reason: str | None = Field(default=None, sa_column=Column(Text))
+    reason: str | None = Field(default=None, sa_column=Column(PlainText))
 
 
 class Watch(NamedTuple):

@@ -9,11 +9,13 @@ from sqlalchemy import Engine
 
 from models.maps import Maps
 from models.shipments import NewShipment
-from tasks.desk.handover_send import due_for_a_look, look_again_at, take_shipments
+from models.unreadable import problems_in
+from tasks.desk.handover_send import due_for_a_look, look_again_at, pass_over, take_shipments
 from tasks.desk.maps import read_maps
+from tasks.desk.references import desk_reference
 from tasks.fulfillers.orderdesk import ComingBack, OrderDesk
 from tasks.rules.maps import map_carrier
-from tasks.tracking_rules import UnfitShipmentError, clean_code, clean_courier
+from tasks.tracking_values import UnfitShipmentError, clean_code, clean_courier
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +40,10 @@ async def fetch_shipments(engine: Engine, way: OrderDesk, fulfiller: str, *, now
     ):
         looks += len(found)
         for one in found:
+            if problems := problems_in({"reference": one.reference}):
+                reason = f"its shipments are not looked for: {problems[0]}"
+                pass_over(engine, one.id, reason, until=now + LONGEST_PAUSE)
+                continue
             parcels = [_clean(one.order_id, parcel, maps) for parcel in await way.shipments_of(one.reference)]
             usable = [parcel for parcel in parcels if parcel]
             count += take_shipments(engine, usable, now=now) if usable else 0
@@ -59,9 +65,12 @@ def _clean(order_id: int, one: ComingBack, maps: Maps) -> NewShipment | None:
     """Return a parcel with the desk's name of its carrier; None if it can't be used, or its map stops it."""
     courier = map_carrier(maps, one.courier)
     if courier is None:
-        logger.warning("order %s shipped, but its carrier has no mapping: see desk maps show", order_id)
+        logger.warning(
+            "order %s shipped, but its carrier has no mapping: see desk maps show", desk_reference(order_id)
+        )
         return None
     try:
         return NewShipment(order_id, clean_courier(courier), clean_code(one.code), one.url)
-    except UnfitShipmentError:
+    except UnfitShipmentError as error:
+        logger.warning("order %s shipped, but: %s", desk_reference(order_id), error)
         return None

@@ -1,17 +1,24 @@
-"""A folder that shipping programs put CSV files into: each finished file is taken, once, and moved away."""
+"""A folder that shipping programs put CSV files into: each finished file is taken, once, and moved away.
+
+Others may write to the folder: a link in it is neither read nor written through.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
+import os
+import stat
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from sqlalchemy import Engine
 
-from tasks.shipment_files import BadRow, ShipmentFileError, read_bytes
+from tasks.safe_files import Directory, UnsafeFileError
+from tasks.shipment_files import BadRow, ShipmentFileError, read_content
 from tasks.shipping import Taken, take_file
+from tasks.text_cells import csv_cell
 
 DONE = "done"
 FAILED = "failed"
@@ -36,8 +43,15 @@ class FileResult(NamedTuple):
         place = f"{self.moved_to.parent.name}/{self.moved_to.name}"
         if self.problem:
             return f"{self.name}: {self.problem}; moved to {place}"
-        counts = f"{self.taken.added} added, {self.taken.known} known, {len(self.taken.bad)} bad"
-        return f"{self.name}: {counts}; moved to {place}"
+        return f"{self.name}: {self._counts()}; moved to {place}"
+
+    def told(self) -> str:
+        """Return it without names of files and what stood in them, for logs."""
+        what = "a file that can't be used" if self.problem else f"a file: {self._counts()}"
+        return f"{what}; moved to {self.moved_to.parent.name}/"
+
+    def _counts(self) -> str:
+        return f"{self.taken.added} added, {self.taken.known} known, {len(self.taken.bad)} bad"
 
 
 def take_folder(engine: Engine, folder: Path, *, strict: bool, now: datetime) -> list[FileResult]:
@@ -58,48 +72,91 @@ def take_folder(engine: Engine, folder: Path, *, strict: bool, now: datetime) ->
     Safe to repeat, also after a crash between taking and moving: the same file again adds nothing.
     """
     try:
-        return [_take(engine, path, strict=strict, now=now) for path in finished_files(folder, now=now)]
+        with Directory.open(folder) as drop:
+            found = (
+                _take(engine, drop, name, strict=strict, now=now) for name in finished_files(drop, now=now)
+            )
+            return [result for result in found if result]
     except OSError as error:
         raise DropFolderError(
             f"the drop folder {folder} can't be used ({error.strerror}): make it, or mend its permissions"
         ) from None
 
 
-def finished_files(folder: Path, *, now: datetime) -> list[Path]:
-    """Return the CSV files of a folder that nobody writes to any more, by name; hidden ones do not count."""
+def finished_files(drop: Directory, *, now: datetime) -> list[str]:
+    """Return the CSV files of a folder that nobody writes to any more, by name; hidden ones do not count.
+
+    Links are among them: each is refused under its name.
+    """
     newest = now.timestamp() - QUIET_SECONDS
-    files = (path for path in folder.iterdir() if path.suffix.lower() == ".csv" and path.name[0] != ".")
-    return sorted(path for path in files if path.is_file() and path.stat().st_mtime <= newest)
+    return sorted(
+        name
+        for name in drop.names()
+        if name.lower().endswith(".csv") and name[0] != "." and _is_finished(drop.stat(name), newest)
+    )
 
 
-def _take(engine: Engine, path: Path, *, strict: bool, now: datetime) -> FileResult:
-    taken, problem = Taken([], 0, 0, [], set()), None
+def _is_finished(found: os.stat_result | None, newest: float) -> bool:
+    is_file = found is not None and (stat.S_ISREG(found.st_mode) or stat.S_ISLNK(found.st_mode))
+    return found is not None and is_file and found.st_mtime <= newest
+
+
+def _take(engine: Engine, drop: Directory, name: str, *, strict: bool, now: datetime) -> FileResult | None:
+    """Take one file; None if another process took it just before."""
+    taken, problem, read = Taken([], 0, 0, [], set()), None, None
     try:
-        taken = take_file(engine, read_bytes(path), strict=strict, overwrite=False, now=now)
-    except ShipmentFileError as error:
-        problem = str(error)
+        with drop.read(name) as file:
+            read = os.fstat(file.fileno())
+            content = read_content(file, name)
+        taken = take_file(engine, content, strict=strict, overwrite=False, now=now)
+    except FileNotFoundError:
+        return None
+    except (ShipmentFileError, UnsafeFileError) as error:
+        problem = error.strerror if isinstance(error, UnsafeFileError) else str(error)
     bad = [BadRow(1, problem)] if problem else taken.bad
-    target = _free_place(path.parent / (FAILED if bad else DONE), path, now)
-    if bad:
-        _errors_beside(target).write_text(_errors_text(bad), encoding="utf-8")
-    path.replace(target)
-    return FileResult(path.name, target, taken, problem)
+    moved_to = _move(drop, name, read, _errors_text(bad) if bad else None, now)
+    return FileResult(name, moved_to, taken, problem)
 
 
-def _free_place(directory: Path, path: Path, now: datetime) -> Path:
-    directory.mkdir(exist_ok=True)
-    target, number = directory / path.name, 1
-    while target.exists() or _errors_beside(target).exists():
-        target = directory / f"{path.stem}.{now:%Y%m%dT%H%M%SZ}-{number}{path.suffix}"
+def _move(drop: Directory, name: str, read: os.stat_result | None, errors: str | None, now: datetime) -> Path:
+    """Move a file out of the way, with its errors beside it, and return where it is."""
+    with drop.subdirectory(FAILED if errors else DONE) as place:
+        target = _free_name(place, name, now)
+        if errors:
+            with place.create(_errors_beside(target)) as file:
+                file.write(errors.encode())
+        drop.rename(name, target, into=place)
+        if read is None or _is_same(read, place.stat(target)):
+            return place.path / target
+        # Somebody has put a new file in its place, or written to it: that one is to be taken as well.
+        again = _free_name(drop, name, now)
+        place.rename(target, again, into=drop)
+        return drop.path / again
+
+
+def _is_same(read: os.stat_result, moved: os.stat_result | None) -> bool:
+    """Return whether what was moved is what was read."""
+    return moved is not None and all(
+        getattr(read, what) == getattr(moved, what) for what in ("st_dev", "st_ino", "st_size", "st_mtime_ns")
+    )
+
+
+def _free_name(directory: Directory, name: str, now: datetime) -> str:
+    stem, ending = Path(name).stem, Path(name).suffix
+    free, number = name, 1
+    while directory.stat(free) or directory.stat(_errors_beside(free)):
+        free = f"{stem}.{now:%Y%m%dT%H%M%SZ}-{number}{ending}"
         number += 1
-    return target
+    return free
 
 
-def _errors_beside(target: Path) -> Path:
-    return target.with_name(f"{target.stem}.errors.txt")
+def _errors_beside(name: str) -> str:
+    return f"{Path(name).stem}.errors.txt"
 
 
 def _errors_text(bad: list[BadRow]) -> str:
     text = io.StringIO()
-    csv.writer(text, delimiter="\t", lineterminator="\n").writerows([("line", "reason"), *bad])
+    csv.writer(text, delimiter="\t", lineterminator="\n").writerows(
+        [("line", "reason"), *((row.line, csv_cell(row.reason)) for row in bad)]
+    )
     return text.getvalue()

@@ -6,6 +6,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.tasks import exponential_backoff
 
+from tasks.own_words import in_own_words
 from tasks.podos.errors import RetriablePodosError
 from tasks.podos.scan import Batch, Scan
 from tasks.retrying import only_after
@@ -37,6 +38,7 @@ def batch_size(number: int, *, is_quick: bool) -> int:
     retry_jitter_factor=0.5,
     retry_condition_fn=only_after(RetriablePodosError),
 )
+@in_own_words
 async def extract_orders(scan: Scan, number: int) -> Batch | None:
     """Fetch one batch; None when all was read. Repeating goes on where the scan stood."""
     return await scan.next_batch(batch_size(number, is_quick=scan.is_quick))

@@ -7,6 +7,7 @@ the same idempotency key, or looked for, as its way does.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -27,6 +28,7 @@ from models.handovers import (
     SendSettings,
     idempotency_key,
 )
+from models.unreadable import problems_in
 from tasks.desk.browse import orders_by_id
 from tasks.desk.errors import RetriableDeskError
 from tasks.desk.handover_send import (
@@ -41,7 +43,11 @@ from tasks.desk.leases import HeldLease
 from tasks.fulfillers.interface import Answer, Way
 from tasks.ledger import Ledger
 from tasks.outbox_rules import FIRST_PAUSE, Verdict, asked_pause
+from tasks.own_words import in_own_words
 from tasks.retrying import only_after
+from tasks.rules.maps import Problem
+
+logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 500
 MAX_NOTES = 200
@@ -52,6 +58,8 @@ LONGEST_WAIT_SECONDS = 10.0
 """A Retry-After that asks for more outlives the process: the orders wait in the desk."""
 TROUBLE = 20
 """So many pieces in a row that got no clear answer: the fulfiller is down, the rest is not even tried."""
+_DECIDING = ("project", "source_id", "reference")
+"""What tells a fulfiller's order from others: without it an order could go out twice."""
 
 
 class Prepared(NamedTuple):
@@ -59,7 +67,7 @@ class Prepared(NamedTuple):
 
     document: dict[str, Any]
     notes: list[str]
-    problems: list[str]
+    problems: list[Problem]
 
 
 Prepare = Callable[[dict[str, Any]], Prepared]
@@ -203,14 +211,33 @@ def prepare_batch(run: SendRun, due: Sequence[Due]) -> tuple[list[Outgoing], lis
             refunded = Verdict(OutboxState.FAILED, "the order was refunded in podOS")
             unfit.append((one, Result(refunded)))
             continue
-        prepared = run.prepare(documents[one.order_id])
-        notes = tuple(prepared.notes)
-        if prepared.problems:
-            verdict = Verdict(OutboxState.FAILED, "; ".join(prepared.problems))
-            unfit.append((one, Result(verdict, notes=notes, unfit=True)))
-            continue
-        outgoing.append(_outgoing(run.settings.fulfiller, one, prepared))
+        ready = _made_ready(run, one, documents[one.order_id])
+        if isinstance(ready, Outgoing):
+            outgoing.append(ready)
+        else:
+            unfit.append((one, ready))
     return outgoing, unfit
+
+
+def _made_ready(run: SendRun, due: Due, document: dict[str, Any]) -> Outgoing | Result:
+    """Return an order ready to be sent, or why it can't be."""
+    if problems := problems_in({name: getattr(due, name) for name in _DECIDING}):
+        remedy = f"correct the row, then: desk outbox resend {due.id}"
+        return Result(Verdict(OutboxState.FAILED, "; ".join([*problems, remedy])), unfit=True)
+    try:
+        prepared = run.prepare(document)
+        if not prepared.problems:
+            return _outgoing(run.settings.fulfiller, due, prepared)
+    except Exception as error:  # noqa: BLE001 - one odd order keeps no other from being sent
+        reason = f"it can't be made ready for {run.settings.fulfiller} (unexpected {type(error).__name__})"
+        logger.error("order %s: %s", due.order_id, reason)  # noqa: TRY400 - a traceback may quote its values
+        return Result(Verdict(OutboxState.FAILED, reason), unfit=True)
+    return Result(_unfit(prepared.problems), notes=tuple(prepared.notes), unfit=True)
+
+
+def _unfit(problems: Sequence[Problem]) -> Verdict:
+    told = "; ".join(problem.told for problem in problems)
+    return Verdict(OutboxState.FAILED, told, kept="; ".join(problem.text for problem in problems))
 
 
 def _outgoing(fulfiller: str, due: Due, prepared: Prepared) -> Outgoing:
@@ -294,6 +321,7 @@ def count_sendable(run: SendRun) -> int:
     retry_jitter_factor=0.5,
     retry_condition_fn=only_after(RetriableDeskError),
 )
+@in_own_words
 async def hand_over(way: Way, run: SendRun) -> None:
     """Send all that is due (see ``send_all``). Repeating is a new pass over what is still due."""
     await send_all(way, run)

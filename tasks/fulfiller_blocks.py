@@ -115,10 +115,11 @@ def open_way(engine: Engine, name: str, fulfiller: Fulfiller) -> Way:
     """Return the way to a fulfiller; to be called where an event loop runs, and closed at the end."""
     match fulfiller:
         case WebhookFulfiller():
-            rate = fulfiller.requests_per_second
+            rate, previous = fulfiller.requests_per_second, fulfiller.previous_secret
             return Webhook(
                 fulfiller.address,
                 fulfiller.secret.get_secret_value(),
+                previous_secret=previous.get_secret_value() if previous else None,
                 timeout_seconds=fulfiller.timeout_seconds,
                 connections=fulfiller.connections,
                 pace=Pacer(engine, f"fulfiller:{name}", rate) if rate else None,

@@ -22,7 +22,7 @@ from models.upstream import Judgement, Noted
 from tasks.beside import beside
 from tasks.desk import set_aside
 from tasks.desk.engine import reading, writing
-from tasks.desk.errors import RetriableDeskError
+from tasks.desk.errors import RetriableDeskError, UnusableRuleError
 from tasks.desk.folders import folder_id
 from tasks.desk.history import add_history
 from tasks.desk.leases import HeldLease
@@ -30,6 +30,7 @@ from tasks.desk.orders import existing_source_ids, insert_orders, last_looks
 from tasks.desk.rule_events import note_event
 from tasks.desk.runs import move_mark, record_progress
 from tasks.desk.upstream import judge_changes, note_changes
+from tasks.own_words import in_own_words
 from tasks.planning import furthest_mark
 from tasks.podos.clock import PodosClock
 from tasks.podos.scan import Batch
@@ -56,9 +57,20 @@ class ImportRunContext:
         outcomes: by source id, where an order can come twice in one run (a scan by ``updatedAt``), else None.
         began_at: aware; podOS was not asked before it.
         to_announce: events of changes in podOS that the desk has noted and nobody was told of yet.
+        rules_problem: why the rules could not look at what came in, None if they could.
     """
 
-    __slots__ = ("began_at", "clock", "engine", "lease", "outcomes", "report", "settings", "to_announce")
+    __slots__ = (
+        "began_at",
+        "clock",
+        "engine",
+        "lease",
+        "outcomes",
+        "report",
+        "rules_problem",
+        "settings",
+        "to_announce",
+    )
 
     def __init__(
         self,
@@ -76,7 +88,13 @@ class ImportRunContext:
         self.outcomes = outcomes
         self.clock: PodosClock | None = None
         self.to_announce: list[dict[str, Any]] = []
+        self.rules_problem: UnusableRuleError | None = None
         self.began_at = datetime.now(UTC)
+
+    def raise_rules_problem(self) -> None:
+        """Raise the problem of the rules, if there is one: by the end all orders are in the desk."""
+        if self.rules_problem:
+            raise self.rules_problem
 
     @property
     def podos_now(self) -> datetime | None:
@@ -299,6 +317,7 @@ def tally(report: ImportReport, result: BatchResult, outcomes: dict[str, Outcome
     retry_jitter_factor=0.5,
     retry_condition_fn=only_after(RetriableDeskError),
 )
+@in_own_words
 async def load_orders(prepared: Prepared, run: ImportRunContext) -> None:
     """Write one batch into the desk (see ``load``)."""
     await load_while_reading(prepared, run, now=datetime.now(UTC))

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from tasks.desk.maps import read_maps
 from tasks.fulfil import Prepare, Prepared
 from tasks.rules.check import problems_of
-from tasks.rules.maps import apply_maps
+from tasks.rules.maps import Problem, apply_maps
 
 
 def preparation_for(engine: Engine, fulfiller: str) -> Prepare:
@@ -18,7 +18,7 @@ def preparation_for(engine: Engine, fulfiller: str) -> Prepare:
 
     def prepare(document: dict[str, Any]) -> Prepared:
         mapped = apply_maps(document, maps)
-        problems = [*mapped.problems, *problems_of(mapped.document)]
+        problems = [*mapped.problems, *map(Problem.own, problems_of(mapped.document))]
         return Prepared(mapped.document, mapped.notes, problems)
 
     return prepare

@@ -18,6 +18,7 @@ from tasks.desk.engine import reading
 from tasks.desk.errors import RetriableDeskError
 from tasks.desk.reconciling import highest_order_id, orders_here, pages_of_orders, set_aside_of
 from tasks.desk.runs import read_mark
+from tasks.own_words import in_own_words
 from tasks.podos.client import PodosClient
 from tasks.podos.parsing import Row
 from tasks.podos.scan import Batch
@@ -164,6 +165,7 @@ def confirm(done: Compared, rows: Sequence[Row]) -> None:
     retry_jitter_factor=0.5,
     retry_condition_fn=only_after(RetriableDeskError),
 )
+@in_own_words
 async def compare_orders(batch: Batch, client: PodosClient, look: Reconciliation) -> Compared:
     """Compare one batch with the desk and count its differences (see ``compare_batch``)."""
     done = await beside(compare_batch, batch, look)

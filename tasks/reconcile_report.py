@@ -1,47 +1,38 @@
-"""Leave a reconciliation's report in the Prefect UI, as an artifact. No personal data in it."""
+"""The report of a reconciliation, as an artifact in Prefect. No personal data in it."""
 
 from __future__ import annotations
 
-from prefect.artifacts import acreate_markdown_artifact
-from prefect.context import FlowRunContext
-
-from models.reconciling import ALARMING, Difference, Finding, ReconcileReport, title_of
+from models.reconciling import ALARMING, Difference, ReconcileReport, title_of
+from tasks.artifacts import Page, publish
 
 
-def reconcile_markdown(report: ReconcileReport) -> str:
-    """Return the report as Markdown: counts by reason, then orders of each, the alarming ones first."""
-    since = str(report.since) if report.since else "the beginning"
-    lines = [f"# Reconciliation of {report.integration}", "", f"Orders created from {since} on", ""]
-    lines += [report.one_line(), "", "| Orders | Count | Mended |", "| --- | ---: | ---: |"]
-    lines += [f"| In podOS | {report.read} | |", f"| of these, here | {report.here} | |"]
-    for one in Difference:
-        mended = str(report.fixed[one]) if report.fix and one in ALARMING else ""
-        lines.append(f"| {title_of(one)} | {report.counts[one]} | {mended} |")
-    for one in sorted(report.examples, key=lambda one: one not in ALARMING):
-        shown = report.examples[one]
-        lines += ["", f"## {title_of(one)}", ""]
-        lines += ["| podOS id | Order number | Detail |", "| --- | --- | --- |"]
-        lines += [_row(finding) for finding in shown]
-        more = report.counts[one] - len(shown)
-        lines += ["", f"... and {more} more"] if more > 0 else []
-    return "\n".join(lines) + "\n"
+def reconcile_page(report: ReconcileReport) -> Page:
+    """Return the report as a page: counts by reason, then orders of each, the alarming ones first."""
+    page = Page(f"Reconciliation of {report.integration}")
+    page.line(f"Orders created from {report.since or 'the beginning'} on")
+    page.line(report.one_line())
+    page.table(["Orders", "Count", "Mended"], _counts(report), numbers=["Count", "Mended"])
+    for difference in sorted(report.examples, key=lambda difference: difference not in ALARMING):
+        findings = report.examples[difference]
+        page.section(title_of(difference))
+        rows = [(finding.source_id, finding.order_number, finding.detail) for finding in findings]
+        page.table(["podOS id", "Order number", "Detail"], rows)
+        page.more(report.counts[difference], len(findings))
+    return page
 
 
-def _row(finding: Finding) -> str:
-    cells = (finding.source_id, finding.order_number or "", finding.detail or "")
-    return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+def _counts(report: ReconcileReport) -> list[tuple[object, ...]]:
+    rows: list[tuple[object, ...]] = [
+        ("In podOS", report.read, None),
+        ("of these, here", report.here, None),
+    ]
+    for difference in Difference:
+        mended = report.fixed[difference] if report.fix and difference in ALARMING else None
+        rows.append((title_of(difference), report.counts[difference], mended))
+    return rows
 
 
 async def publish_reconcile_report(report: ReconcileReport) -> None:
     """Make the report an artifact of the flow run; outside of one there is nowhere to put it."""
-    if FlowRunContext.get() is None:
-        return
-    await acreate_markdown_artifact(
-        markdown=reconcile_markdown(report),
-        key=f"reconcile-{report.integration}",
-        description=report.one_line(),
-    )
+    key = f"reconcile-{report.integration}"
+    await publish(reconcile_page(report), key=key, description=report.one_line())

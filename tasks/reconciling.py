@@ -11,7 +11,7 @@ from models.podos import Fulfillment
 from models.reconciling import Difference, Finding, OrderHere, ShipmentHere
 from models.reports import Outcome
 from models.upstream import ChangeKind
-from tasks.tracking_rules import code_key
+from tasks.tracking_values import code_key
 from tasks.upstream import ADDRESS, address_digest, artwork_digest
 
 MAX_FIELDS_NAMED = 10

@@ -1,19 +1,17 @@
-"""Leave a run's report where people look: an artifact in the Prefect UI. No personal data in it."""
+"""The report of an import, as an artifact in Prefect. No personal data in it."""
 
 from __future__ import annotations
 
-from prefect.artifacts import acreate_markdown_artifact
-from prefect.context import FlowRunContext
-
 from models.reports import SKIPPED, ImportReport, Outcome
 from models.upstream import Noted
+from tasks.artifacts import Page, publish
 
 _WORDS = {
     Outcome.STATUS: "status is not in the Order Status Filter",
     Outcome.COUNTRY: "country is outside the Country Filter",
     Outcome.BEFORE_FIRST_IMPORT_DATE: "created before the First Import Date",
     Outcome.FROZEN: "frozen in podOS; looked at again when it changes",
-    Outcome.REJECTED: "could not be read; see `desk rejected`",
+    Outcome.REJECTED: "could not be read; see: desk rejected",
 }
 
 _CHANGED = {
@@ -21,47 +19,48 @@ _CHANGED = {
     Noted.PAID_AGAIN: "no longer refunded",
     Noted.HELD: "frozen before it shipped, held",
     Noted.RELEASED: "no longer frozen",
-    Noted.ADDRESS: "address; see `desk changes`",
-    Noted.ARTWORK: "artwork; see `desk changes`",
+    Noted.ADDRESS: "address; see: desk changes",
+    Noted.ARTWORK: "artwork; see: desk changes",
     Noted.AFTER_SHIPPING: "after it shipped, history only",
 }
 
 
-def report_markdown(report: ImportReport) -> str:
-    """Return the report as Markdown: counts, orders by reason, orders that need attention."""
-    verb = "Would import" if report.dry_run else "Imported"
-    lines = [
-        f"# {report.kind.capitalize()} of {report.integration}{' (dry run)' if report.dry_run else ''}",
-        "",
-        f"Window: {_instant(report.since, 'the beginning')} to {_instant(report.until, 'now')}",
-        "",
-        "| Orders | Count |",
-        "| --- | ---: |",
-        f"| Fetched | {report.fetched} |",
-        f"| {verb} | {report.counts[Outcome.IMPORTED]} |",
-        f"| of these, need attention | {report.needs_attention} |",
-        f"| Already imported | {report.counts[Outcome.ALREADY_IMPORTED]} |",
-        *(f"| Skipped: {_WORDS[reason]} | {report.counts[reason]} |" for reason in SKIPPED),
-        f"| Rejected | {report.counts[Outcome.REJECTED]} |",
-    ]
-    lines += [
-        f"| Changed upstream: {_CHANGED[one]} | {count} |" for one, count in report.changed.items() if count
-    ]
-    if report.rules:
-        lines += [f"| Times that rules fired | {report.rules.fired} |"]
-        lines += [f"| Queued by rules | {report.rules.queued} |"]
+def report_page(report: ImportReport) -> Page:
+    """Return the report as a page: counts, orders by reason, orders that need attention."""
+    dry_run = " (dry run)" if report.dry_run else ""
+    page = Page(f"{report.kind.capitalize()} of {report.integration}{dry_run}")
+    page.line(f"Window: {report.since or 'the beginning'} to {report.until or 'now'}")
+    page.table(["Orders", "Count"], _counts(report), numbers=["Count"])
     if report.attention:
-        lines += ["", "## Need attention", "", "| Order number | Source id | Reason |", "| --- | --- | --- |"]
-        lines += [
-            f"| {_cell(one.order_number)} | {_cell(one.source_id)} | {_cell(one.reason)} |"
-            for one in report.attention
-        ]
-        lines += _more(report.needs_attention - len(report.attention))
+        page.section("Need attention")
+        rows = [(order.order_number, order.source_id, order.reason) for order in report.attention]
+        page.table(["Order number", "Source id", "Reason"], rows)
+        page.more(report.needs_attention, len(report.attention))
     for reason in (*SKIPPED, Outcome.REJECTED):
         if ids := report.examples.get(reason):
-            lines += ["", f"## Not imported: {_WORDS[reason]}", "", *(f"- {_cell(id_)}" for id_ in ids)]
-            lines += _more(report.counts[reason] - len(ids))
-    return "\n".join(lines) + "\n"
+            page.section(f"Not imported: {_WORDS[reason]}")
+            page.bullets(ids)
+            page.more(report.counts[reason], len(ids))
+    return page
+
+
+def _counts(report: ImportReport) -> list[tuple[str, int]]:
+    rows = [
+        ("Fetched", report.fetched),
+        ("Would import" if report.dry_run else "Imported", report.counts[Outcome.IMPORTED]),
+        ("of these, need attention", report.needs_attention),
+        ("Already imported", report.counts[Outcome.ALREADY_IMPORTED]),
+        *((f"Skipped: {_WORDS[reason]}", report.counts[reason]) for reason in SKIPPED),
+        ("Rejected", report.counts[Outcome.REJECTED]),
+        *(
+            (f"Changed upstream: {_CHANGED[noted]}", count)
+            for noted, count in report.changed.items()
+            if count
+        ),
+    ]
+    if report.rules:
+        rows += [("Times that rules fired", report.rules.fired), ("Queued by rules", report.rules.queued)]
+    return rows
 
 
 def reason_of(error: BaseException) -> str:
@@ -71,24 +70,7 @@ def reason_of(error: BaseException) -> str:
     return "it was stopped" if not isinstance(error, Exception) else type(error).__name__
 
 
-def _instant(moment: object, otherwise: str) -> str:
-    return str(moment) if moment else otherwise
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
-
-
-def _more(count: int) -> list[str]:
-    return ["", f"... and {count} more"] if count > 0 else []
-
-
 async def publish_report(report: ImportReport) -> None:
     """Make the report an artifact of the flow run; outside of one there is nowhere to put it."""
-    if FlowRunContext.get() is None:
-        return
-    await acreate_markdown_artifact(
-        markdown=report_markdown(report),
-        key=f"{report.kind}-{report.integration}",
-        description=report.one_line(),
-    )
+    key = f"{report.kind}-{report.integration}"
+    await publish(report_page(report), key=key, description=report.one_line())

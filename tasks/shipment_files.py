@@ -6,12 +6,15 @@ import csv
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
-from tasks.spreadsheet import unguarded
+from tasks.text_cells import from_csv_cell
+from tasks.visible_text import visible
 
-COLUMNS = ("order", "courier", "code", "url", "shipped_at")
+COLUMNS = ("order", "courier", "code", "url", "shipped_at", "desk_id")
 NEEDED = ("order", "courier", "code")
+DESK_ID = "desk_id"
+"""It may stand in for the order, or beside it where several orders share a number."""
 MAX_FILE_BYTES = 20_000_000
 MAX_ROWS = 100_000
 MAX_COLUMNS = 200
@@ -23,7 +26,11 @@ class ShipmentFileError(Exception):
 
 
 class FileRow(NamedTuple):
-    """One row of a file, its values as written; ``line`` is where it begins, from 1."""
+    """One row of a file, its values as they are seen in a spreadsheet.
+
+    ``line`` is where it begins, from 1; ``code_is_text``: the code was marked as text, so that no spreadsheet
+    can have rounded it.
+    """
 
     line: int
     order: str
@@ -31,6 +38,8 @@ class FileRow(NamedTuple):
     code: str
     url: str
     shipped_at: str
+    desk_id: str = ""
+    code_is_text: bool = False
 
 
 class BadRow(NamedTuple):
@@ -55,9 +64,18 @@ def read_bytes(path: Path) -> bytes:
         OSError: it can't be read.
     """
     with path.open("rb") as file:
-        content = file.read(MAX_FILE_BYTES + 1)
+        return read_content(file, path.name)
+
+
+def read_content(file: BinaryIO, name: str) -> bytes:
+    """Return the content of an open file, as ``read_bytes`` does.
+
+    Raises:
+        ShipmentFileError: it is larger than ``MAX_FILE_BYTES``; then no more of it is read.
+    """
+    content = file.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:
-        raise ShipmentFileError(f"{path.name} is larger than {MAX_FILE_BYTES // 1_000_000} MB: split it")
+        raise ShipmentFileError(f"{name} is larger than {MAX_FILE_BYTES // 1_000_000} MB: split it")
     return content
 
 
@@ -67,7 +85,8 @@ def read_rows(content: bytes) -> FileRows:
     Header names may be in capitals and in any order, further columns are passed over; the separator is a
     comma or a semicolon; the text is UTF-8, with or without a byte order mark. Empty lines do not count.
 
-    An apostrophe that keeps a cell from being a formula does not count (``tasks.spreadsheet``).
+    What keeps a cell text, an apostrophe or ``="..."``, is taken off (``tasks.text_cells``), and so is what
+    can't be seen (``tasks.visible_text``).
 
     Raises:
         ShipmentFileError: it has too many rows or columns, too long a line, is no UTF-8, or lacks a column.
@@ -125,11 +144,12 @@ def _separator(text: str) -> str:
 
 
 def _places(header: list[str]) -> dict[str, int]:
-    names = [name.strip().casefold() for name in header]
+    names = [_cell(name).casefold() for name in header]
+    names = [DESK_ID if name == "desk id" else name for name in names]
     twice = [name for name in COLUMNS if names.count(name) > 1]
     if twice:
         raise ShipmentFileError(f"the file has the column {twice[0]} twice")
-    missing = [name for name in NEEDED if name not in names]
+    missing = [name for name in NEEDED if name not in names and not (name == "order" and DESK_ID in names)]
     if missing:
         raise ShipmentFileError(
             f"the file lacks the column {', '.join(missing)}; it needs {', '.join(NEEDED)}"
@@ -138,8 +158,13 @@ def _places(header: list[str]) -> dict[str, int]:
 
 
 def _row(line: int, cells: list[str], places: dict[str, int]) -> FileRow:
-    values = {
-        name: unguarded(cells[places[name]]) if name in places and places[name] < len(cells) else ""
+    written = {
+        name: visible(cells[places[name]]) if name in places and places[name] < len(cells) else ""
         for name in COLUMNS
     }
-    return FileRow(line, **values)
+    values = {name: _cell(text) for name, text in written.items()}
+    return FileRow(line, **values, code_is_text=written["code"] != values["code"])
+
+
+def _cell(text: str) -> str:
+    return visible(from_csv_cell(visible(text)))

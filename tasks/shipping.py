@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -12,10 +12,19 @@ from models.shipments import NewShipment
 from tasks.couriers import tracking_address
 from tasks.desk.engine import writing
 from tasks.desk.errors import DeskRefusedError
-from tasks.desk.references import find_each, resolve
+from tasks.desk.references import Match, desk_id_of, find_by_desk_id, find_by_number, resolve
 from tasks.desk.shipments import Added, add_shipments, integrations_of
 from tasks.shipment_files import BadRow, FileRow, read_rows
-from tasks.tracking_rules import UnfitShipmentError, clean_code, clean_courier, clean_url, shipped_moment
+from tasks.tracking_values import (
+    ROUNDED,
+    UnfitShipmentError,
+    clean_code,
+    clean_courier,
+    clean_url,
+    refuse_no_value,
+    rounded_codes,
+    shipped_moment,
+)
 
 
 class Taken(NamedTuple):
@@ -74,19 +83,54 @@ def take_file(engine: Engine, content: bytes, *, strict: bool, overwrite: bool, 
 def _judge(
     connection: Connection, rows: Sequence[FileRow], *, overwrite: bool
 ) -> tuple[list[NewShipment], list[BadRow]]:
-    found = find_each(connection, [row.order.strip() for row in rows])
+    orders = _Orders(connection, rows)
+    rounded = rounded_codes(row.code for row in rows if not row.code_is_text)
     good: list[NewShipment] = []
     bad: list[BadRow] = []
     for row in rows:
-        order = found[row.order.strip()]
-        if isinstance(order, str):
-            bad.append(BadRow(row.line, order if row.order.strip() else "the order is empty"))
-            continue
         try:
-            good.append(_shipment(row, order, overwrite=overwrite))
+            shipment = _shipment(row, orders.find(row), overwrite=overwrite)
+            _refuse_rounded(row, rounded)
+            good.append(shipment)
         except UnfitShipmentError as error:
             bad.append(BadRow(row.line, str(error)))
     return good, bad
+
+
+def _refuse_rounded(row: FileRow, rounded: Collection[str]) -> None:
+    if row.code in rounded and not row.code_is_text:
+        raise UnfitShipmentError(ROUNDED)
+
+
+class _Orders:
+    """The orders that the rows of a file name."""
+
+    def __init__(self, connection: Connection, rows: Sequence[FileRow]) -> None:
+        self._by_number = find_by_number(connection, [row.order for row in rows if row.order])
+        ids = {desk_id for row in rows if (desk_id := desk_id_of(row.desk_id))}
+        self._by_id = find_by_desk_id(connection, ids)
+
+    def find(self, row: FileRow) -> int:
+        """Return the desk id of a row's order.
+
+        Raises:
+            UnfitShipmentError: the row names none or several, or two that differ.
+        """
+        if row.desk_id:
+            return self._of_desk_id(row)
+        refuse_no_value(row.order, "order")
+        found = self._by_number[row.order]
+        if not isinstance(found, Match):
+            raise UnfitShipmentError(found)
+        return found.id
+
+    def _of_desk_id(self, row: FileRow) -> int:
+        found = self._by_id.get(desk_id_of(row.desk_id) or 0)
+        if found is None:
+            raise UnfitShipmentError(f"the desk has no order of desk_id {row.desk_id!r}")
+        if row.order and row.order not in found.names:
+            raise UnfitShipmentError(f"desk_id {row.desk_id} is {found.shown()}, not {row.order!r}")
+        return found.id
 
 
 def _shipment(row: FileRow, order_id: int, *, overwrite: bool) -> NewShipment:

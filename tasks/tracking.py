@@ -23,21 +23,14 @@ from tasks.desk.shipment_sync import postpone_due, siblings_of, take_due, tidy
 from tasks.lanes import in_lanes
 from tasks.ledger import Ledger
 from tasks.outbox_rules import FIRST_PAUSE, Verdict, asked_pause
+from tasks.own_words import in_own_words
 from tasks.podos.client import IDS_PER_REQUEST, PodosClient
 from tasks.podos.errors import RefusedChangeError, RetriablePodosError
 from tasks.podos.tracking import find_held, get_held, patch_fulfillment
 from tasks.retrying import only_after
 from tasks.sync_run import SyncRun
-from tasks.tracking_rules import (
-    Decision,
-    UnfitShipmentError,
-    before_asking,
-    clean_code,
-    clean_courier,
-    decide,
-    is_there,
-    outgoing,
-)
+from tasks.tracking_rules import Decision, before_asking, decide, is_there, outgoing, place_of
+from tasks.tracking_values import UnfitShipmentError, clean_code, clean_courier
 
 BATCH_SIZE = 1000
 ROUNDS = 5
@@ -91,11 +84,12 @@ def _ignore(_parcel: Parcel, _verdict: Verdict) -> None:
 def sift(run: SyncRun, parcels: Sequence[Parcel], note: Note) -> list[Outgoing]:
     """Return what is fit to send and has its order's place; the others are settled."""
     siblings = siblings_of(run.engine, [one.order_id for one in parcels])
+    places = {order_id: place_of(family) for order_id, family in siblings.items()}
     fit: list[Outgoing] = []
     untidy: dict[Parcel, Tracking] = {}
     for parcel in parcels:
-        family = siblings[parcel.order_id]
-        verdict = before_asking(parcel, run.settings.project, family)
+        place = places.get(parcel.order_id) or place_of(())
+        verdict = before_asking(parcel, run.settings.project, place)
         if verdict:
             note(parcel, verdict)
             continue
@@ -104,7 +98,7 @@ def sift(run: SyncRun, parcels: Sequence[Parcel], note: Note) -> list[Outgoing]:
         except UnfitShipmentError as error:
             note(parcel, Verdict(OutboxState.FAILED, str(error)))
             continue
-        fit.append(Outgoing(parcel, tracking, _voided_codes(family)))
+        fit.append(Outgoing(parcel, tracking, _voided_codes(siblings[parcel.order_id])))
         tidied = Tracking(clean_courier(parcel.courier), clean_code(parcel.code), tracking.url)
         if tidied != (parcel.courier, parcel.code, parcel.url):
             untidy[parcel] = tidied
@@ -229,7 +223,7 @@ class Sender:
         try:
             await self._patch(one)
         except RefusedChangeError as error:
-            self._note(one.parcel, Verdict(OutboxState.FAILED, refusal(error)))
+            self._note(one.parcel, refusal(error))
         except RetriablePodosError as error:
             await self._got_no_answer(one, error)
 
@@ -261,12 +255,14 @@ class Sender:
                 self._calm.set()
 
 
-def refusal(error: RefusedChangeError) -> str:
-    """Return why podOS did not take a change, with its own words where it gave some."""
+def refusal(error: RefusedChangeError) -> Verdict:
+    """Return the outcome of a change that podOS did not take; its own words are for the desk alone."""
     if error.status == 404:
-        return "podOS does not know this order (HTTP 404)"
-    said = f": {error.words}" if error.words else " and does not say why"
-    return f"podOS did not accept the tracking (HTTP {error.status}){said}"
+        return Verdict(OutboxState.FAILED, "podOS does not know this order (HTTP 404)")
+    reason = f"podOS did not accept the tracking (HTTP {error.status})"
+    if not error.words:
+        return Verdict(OutboxState.FAILED, f"{reason} and does not say why")
+    return Verdict(OutboxState.FAILED, reason, kept=f"{reason}: {error.words}")
 
 
 def put_off(run: SyncRun) -> None:
@@ -286,6 +282,7 @@ def put_off(run: SyncRun) -> None:
     retry_jitter_factor=0.5,
     retry_condition_fn=only_after(RetriableDeskError),
 )
+@in_own_words
 async def send_tracking(client: PodosClient, run: SyncRun, number: int) -> bool:  # noqa: ARG001 - names the task run
     """Send one batch (see ``send_batch``). Repeating begins with a new look at what podOS holds."""
     return await send_batch(client, run)

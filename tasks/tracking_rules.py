@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping
-from datetime import UTC, datetime
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from models.desk import OutboxState
 from models.podos import HeldTracking
-from models.shipments import (
-    MAX_CODE_LENGTH,
-    MAX_COURIER_LENGTH,
-    MAX_URL_LENGTH,
-    Parcel,
-    Sibling,
-    Tracking,
-)
+from models.shipments import Parcel, Sibling, Tracking
+from models.unreadable import problems_in
 from tasks.couriers import shown_name, tracking_address
 from tasks.outbox_rules import Verdict
+from tasks.tracking_values import clean_code, clean_courier, clean_url, code_key
 
+_DECIDING = ("source_id", "project", "courier", "code", "url", "overwrite")
+"""What is sent and where to; what the desk counts for itself begins afresh where it can't be read."""
 HOLDS_PLACE = frozenset({OutboxState.SENT.value, OutboxState.ALREADY_THERE.value})
-_MANGLED_NUMBER = re.compile(r"\d([.,]\d+)?[eE]\+\d+")
-
-
-class UnfitShipmentError(ValueError):
-    """A shipment can't be sent as it was given; the text says what is wrong, without the value."""
 
 
 class Decision(NamedTuple):
@@ -34,73 +23,6 @@ class Decision(NamedTuple):
 
     send: Tracking | None = None
     verdict: Verdict | None = None
-
-
-def clean_courier(text: str | None) -> str:
-    """Return a courier's name trimmed.
-
-    Raises:
-        UnfitShipmentError: it is empty, too long or has control characters.
-    """
-    return _one_line(text, "courier", MAX_COURIER_LENGTH)
-
-
-def clean_code(text: str | None) -> str:
-    """Return a tracking code trimmed.
-
-    Raises:
-        UnfitShipmentError: it is empty, too long, has control characters, or was ruined by a spreadsheet.
-    """
-    code = _one_line(text, "code", MAX_CODE_LENGTH)
-    if _MANGLED_NUMBER.fullmatch(code):
-        raise UnfitShipmentError(
-            "a spreadsheet turned the code into a rounded number: make its column text, and enter it again"
-        )
-    return code
-
-
-def clean_url(text: str | None) -> str | None:
-    """Return a tracking address trimmed, None for an empty one.
-
-    Raises:
-        UnfitShipmentError: it is no web address.
-    """
-    if text is None or not text.strip():
-        return None
-    url = _one_line(text, "url", MAX_URL_LENGTH)
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        parts = urlsplit("")
-    if parts.scheme.lower() not in {"http", "https"} or not parts.netloc or " " in url:
-        raise UnfitShipmentError("the url is no web address: it begins with https:// and has no spaces")
-    return url
-
-
-def shipped_moment(text: str | None) -> datetime | None:
-    """Return when a parcel left, aware; a day is its beginning, and what names no zone is UTC.
-
-    Raises:
-        UnfitShipmentError: it is no date.
-    """
-    if text is None or not text.strip():
-        return None
-    try:
-        moment = datetime.fromisoformat(text.strip())
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise UnfitShipmentError("shipped_at is no date: write 2026-11-23 or 2026-11-23T09:30") from None
-
-
-def _one_line(text: str | None, what: str, longest: int) -> str:
-    cleaned = (text or "").strip()
-    if not cleaned:
-        raise UnfitShipmentError(f"the {what} is empty")
-    if not cleaned.isprintable():
-        raise UnfitShipmentError(f"the {what} has control characters")
-    if len(cleaned) > longest:
-        raise UnfitShipmentError(f"the {what} has more than {longest} characters")
-    return cleaned
 
 
 def outgoing(parcel: Parcel, names: Mapping[str, str]) -> Tracking:
@@ -114,38 +36,57 @@ def outgoing(parcel: Parcel, names: Mapping[str, str]) -> Tracking:
     return Tracking(courier, code, clean_url(parcel.url) or tracking_address(courier, code))
 
 
-def holder_of_place(parcel: Parcel, siblings: Iterable[Sibling]) -> int | None:
+class Place(NamedTuple):
+    """Who stands for an order's one place in podOS: one shipment of each kind, None where there is none."""
+
+    newest_overwriting: int | None
+    newest_in_podos: int | None
+    oldest_waiting: int | None
+
+
+def place_of(siblings: Iterable[Sibling]) -> Place:
+    """Return who stands for the place of an order, from all its shipments."""
+    family = list(siblings)
+    waiting = [sibling for sibling in family if sibling.state == OutboxState.WAITING.value]
+    return Place(
+        max((sibling.id for sibling in waiting if sibling.overwrite), default=None),
+        max((sibling.id for sibling in family if sibling.state in HOLDS_PLACE), default=None),
+        min((sibling.id for sibling in waiting), default=None),
+    )
+
+
+def holder_of_place(parcel: Parcel, place: Place) -> int | None:
     """Return the shipment that has the order's one place in podOS, None if it is this one's.
 
     A place goes to what was sent, else to the oldest that waits; one that may overwrite goes before all,
     the newest of them first.
     """
-    others = [one for one in siblings if one.id != parcel.id]
-    waiting = [one for one in others if one.state == OutboxState.WAITING.value]
-    stronger = [one.id for one in waiting if one.overwrite and (not parcel.overwrite or one.id > parcel.id)]
-    if stronger:
-        return max(stronger)
     if parcel.overwrite:
-        return None
-    taken = [one.id for one in others if one.state in HOLDS_PLACE]
-    if taken:
-        return max(taken)
-    older = [one.id for one in waiting if one.id < parcel.id]
-    return min(older) if older else None
+        newest = place.newest_overwriting
+        return newest if newest is not None and newest > parcel.id else None
+    if place.newest_overwriting is not None:
+        return place.newest_overwriting
+    if place.newest_in_podos is not None:
+        return place.newest_in_podos
+    oldest = place.oldest_waiting
+    return oldest if oldest is not None and oldest < parcel.id else None
 
 
-def before_asking(parcel: Parcel, project: str, siblings: Iterable[Sibling]) -> Verdict | None:
+def before_asking(parcel: Parcel, project: str, place: Place) -> Verdict | None:
     """Return what settles a shipment before podOS is asked, None if nothing does.
 
     Args:
         parcel: the shipment.
         project: the integration's podOS project.
-        siblings: all shipments of its order.
+        place: who stands for its order's place.
     """
+    if problems := problems_in({name: getattr(parcel, name) for name in _DECIDING}):
+        remedy = f"correct the row, then: desk shipments resend {parcel.id}"
+        return Verdict(OutboxState.FAILED, "; ".join([*problems, remedy]))
     if parcel.project != project:
         reason = f"its order is of project {parcel.project}: connect an integration for that project"
         return Verdict(OutboxState.WAITING, reason)
-    holder = holder_of_place(parcel, siblings)
+    holder = holder_of_place(parcel, place)
     if holder is not None:
         reason = f"podOS has room for one tracking, and shipment {holder} has it: void that one to send this"
         return Verdict(OutboxState.SUPERSEDED, reason)
@@ -188,11 +129,6 @@ def is_there(tracking: Tracking, held: HeldTracking, *, exactly: bool = False) -
         return False
     same_url = (held.url or None) == tracking.url
     return not exactly or (same_url and (held.courier or "").strip() == tracking.courier)
-
-
-def code_key(code: str | None) -> str:
-    """Return what tells tracking codes apart: capitals and white space do not count."""
-    return "".join((code or "").split()).casefold()
 
 
 def _failed(reason: str) -> Decision:

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from functools import cache, lru_cache
+from functools import lru_cache
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from models.desk import MAX_ORDER_NUMBER_LENGTH
 from models.filters import CountryMode, ImportSettings
 from models.orders import NewItem, NewOrder
 from models.podos import Application, Fulfillment, FulfillmentItem, Price
 from models.reports import Outcome
 from models.upstream import SeenAgain
+from tasks.own_words import in_own_words
 from tasks.podos.parsing import Unreadable
 from tasks.podos.scan import Batch
+from tasks.visible_text import visible
 
 PRINT_KEYS = (
     "print_url",
@@ -28,8 +31,6 @@ PRINT_KEYS = (
     "print_width_mm",
     "print_height_mm",
 )
-MAX_ORDER_NUMBER_LENGTH = 200
-"""PostgreSQL can't index texts of a few thousand bytes: one such number would stop its whole batch."""
 
 
 class Prepared:
@@ -153,7 +154,7 @@ def numbered_within(owners: Sequence[int]) -> list[int]:
     return numbers
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _print_keys(number: int) -> tuple[str, ...]:
     return tuple(f"{key}_{number}" for key in PRINT_KEYS)
 
@@ -210,7 +211,10 @@ def _lacks_a_design(row: Fulfillment) -> bool:
 
 
 def attention_reason(row: Fulfillment) -> str | None:
-    """Return why a person must look at an order: its prints without a design address; None if all is well."""
+    """Return why a person must look at an order: its prints without a design address; None if all is well.
+
+    The prints are named by their numbers alone, as in the items' metadata: the reason goes into Prefect.
+    """
     if not _lacks_a_design(row):
         return None
     missing = []
@@ -218,15 +222,17 @@ def attention_reason(row: Fulfillment) -> str | None:
         active = [print_ for print_ in item.applications or () if _clean(print_.deleted_at) is None]
         for number, print_ in enumerate(active, 1):
             if _clean(print_.design) is None:
-                place = _clean(print_.placement)
-                missing.append(f"item {position}, print {number}" + (f" ({place})" if place else ""))
+                missing.append(f"item {position}, print {number}")
     return f"no design address: {'; '.join(missing)}" if missing else None
 
 
 def _to_order(row: Fulfillment, items: list[NewItem], settings: ImportSettings) -> NewOrder:
     address, contact, method = row.shipping_address, row.contact_information, row.shipping_method
     state = address.state if address else None
-    fulfiller_reference, merchant_reference = _clean(row.fulfiller_reference), _clean(row.merchant_reference)
+    fulfiller_reference, merchant_reference = (
+        _reference(row.fulfiller_reference),
+        _reference(row.merchant_reference),
+    )
     source_id = row.id or ""
     if row.created_at is None:
         raise ValueError("a row without createdAt is unreadable and never comes here")
@@ -300,6 +306,14 @@ def _country(row: Fulfillment) -> str | None:
     return country.upper() if country else None
 
 
+def _reference(text: str | None) -> str | None:
+    """Return a reference as people see it, so that two that look the same are the same."""
+    shown = visible(_clean(text) or "")
+    if not shown.isprintable():
+        shown = "".join(char for char in shown if char.isprintable()).strip()
+    return shown or None
+
+
 def _fold(text: str | None) -> str:
     return (_clean(text) or "").casefold()
 
@@ -322,6 +336,7 @@ def _millimetres(value: float | None) -> str | None:
 
 
 @task(name="transform", task_run_name="transform {batch.number}", cache_policy=NO_CACHE)
+@in_own_words
 async def transform_orders(
     batch: Batch, settings: ImportSettings, *, from_first_import_date: bool = True
 ) -> Prepared:

@@ -25,6 +25,8 @@ from models.desk import WindowState
 from models.reports import ImportReport, Outcome
 from tasks.desk.backfills import WindowRecord, begun_at, hand_out, window_failed
 from tasks.integrations import IntegrationError
+from tasks.own_words import in_own_words
+from tasks.text_cells import markdown_cell
 
 WINDOW_DEPLOYMENT = "import-window/import-window"
 WORK_POOL = "desk"
@@ -60,6 +62,7 @@ async def check_workers() -> None:
 
 
 @task(name="hand out", task_run_name="hand out window {window.number}", cache_policy=NO_CACHE)
+@in_own_words
 async def hand_out_window(engine: Engine, backfill_id: int, window: WindowRecord) -> UUID:
     """Start a flow run for a window and note it in the desk; it runs when a worker is free.
 
@@ -137,7 +140,7 @@ class Progress:
             self._artifact = await acreate_progress_artifact(
                 percent,
                 key=f"backfill-progress-{name}",
-                description=f"windows of the backfill of {name} that are done",
+                description=markdown_cell(f"windows of the backfill of {name} that are done"),
             )
         else:
             await aupdate_progress_artifact(self._artifact, percent)

@@ -105,7 +105,7 @@ def insert_rejected(engine: Engine, **overrides: Any) -> int:
     values: dict[str, Any] = {
         "integration": "default",
         "project": PROJECT,
-        "key": str(uuid.uuid4()),
+        "key": overrides.get("source_id") or str(uuid.uuid4()),
         "reason": "createdAt is missing",
         "payload": '{"email": "ada@example.com"}',
         "first_seen_at": IMPORTED,

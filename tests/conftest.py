@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import warnings
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, make_url
 
+from deployments.password import CLIENT_VARIABLE, SERVER_VARIABLE
 from tasks.desk.engine import make_engine, open_desk
 from tests.commands import Result, RunDesk
 from tests.postgres import address_of, administer
@@ -25,6 +27,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--fuzz-minutes", type=float, default=0.0, help="look this long in all (0: a few examples)"
     )
     parser.addoption("--fuzz-seed", type=int, help="begin with the seed that a run printed")
+
+
+@pytest.fixture(autouse=True)
+def no_password_of_an_earlier_test() -> Iterator[None]:
+    """Forget the password of a temporary Prefect server that a command in this process was given."""
+    before = {name: os.environ.get(name) for name in (SERVER_VARIABLE, CLIENT_VARIABLE)}
+    yield
+    changed = {name: value for name, value in before.items() if os.environ.get(name) != value}
+    for name, value in changed.items():
+        os.environ.pop(name, None)
+        if value is not None:
+            os.environ[name] = value
+    if changed:
+        from prefect.context import refresh_global_settings_context
+
+        refresh_global_settings_context()
 
 
 @pytest.fixture(scope="session")

@@ -109,6 +109,22 @@ def _is_whole(lines: list[str]) -> bool:
     return True
 
 
+def code_blocks(text: str, language: str) -> list[str]:
+    """Return the fenced blocks of a language."""
+    return [block for marked, block in _FENCE.findall(text) if marked == language]
+
+
+def shell_commands() -> Iterator[tuple[Path, str]]:
+    """Give what pages show of shell commands: whole blocks, indented ones, and what stands in backticks."""
+    for path in PAGES:
+        text = path.read_text("utf-8")
+        rest = without_blocks(text)
+        blocks = [block for language in ("sh", "console") for block in code_blocks(text, language)]
+        blocks += re.findall(r"(?:^ {4}\S.*\n?)+", rest, re.MULTILINE)
+        for block in blocks + codes(re.sub(r"\n\s*", " ", rest)):
+            yield path, block
+
+
 def is_shown_by(shown: str, output: str) -> bool:
     """Tell whether a page shows an output: a line ``...`` stands for any lines, dates and ports for any."""
     pattern = "".join(

@@ -23,7 +23,10 @@ class FakeOrderDesk:
         lose: the next create is taken, and its connection cut.
         refuse_next: the next requests are answered 429.
         shipments: by order id.
+        repeats: it takes no order, and says why with the buyer's name in it.
     """
+
+    FIRST_ID = "1000"
 
     def __init__(self, *, knows_sources: bool = True) -> None:
         self._knows_sources = knows_sources
@@ -32,6 +35,7 @@ class FakeOrderDesk:
         self.creates = 0
         self.lose = False
         self.refuse_next = 0
+        self.repeats = False
         store = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -102,12 +106,18 @@ class FakeOrderDesk:
 
     def _create(self, body: dict[str, Any]) -> tuple[int, dict[str, Any] | None]:
         self.creates += 1
+        if self.repeats:
+            return 400, {"status": "error", "message": f"No parcel for {_name_of(body)}"}
         is_known = any(order["source_id"] == body["source_id"] for order in self.orders.values())
         if is_known and self._knows_sources:
             return 400, {"status": "error", "message": "Order exists"}
-        id_ = str(1000 + len(self.orders))
+        id_ = str(int(self.FIRST_ID) + len(self.orders))
         self.orders[id_] = {**body, "id": id_}
         if self.lose:
             self.lose = False
             return 0, None
         return 201, {"status": "success", "order": self.orders[id_]}
+
+
+def _name_of(body: dict[str, Any]) -> str:
+    return f"{body['shipping']['first_name']} {body['shipping']['last_name']}"

@@ -39,7 +39,7 @@ class StrangeServer:
                 with suppress(OSError):
                     act(self)
 
-            do_POST = do_PATCH = do_GET  # noqa: N815 - named by the library
+            do_POST = do_PATCH = do_CONNECT = do_GET  # noqa: N815 - named by the library
 
             def log_message(self, *_: Any) -> None:
                 pass

@@ -10,15 +10,16 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from packaging.requirements import Requirement
 
-ROOT = Path(__file__).resolve().parents[1]
-LOCKS = (ROOT / "requirements.lock", ROOT / "requirements-dev.lock")
+from tests.lock_files import DEV_LOCK, LOCK, pins
+
+LOCKS = (LOCK, DEV_LOCK)
 FEED_SECONDS = 120
 ANSWER_SECONDS = 15
 
@@ -104,10 +105,19 @@ def judge(said: dict[str, Any] | str) -> Findings:
 # --- licences -----------------------------------------------------------------------------------------------
 
 
+def requirements_of(locks: Iterable[Path]) -> set[Requirement]:
+    """Return what lock files pin, once each and without extras and hashes."""
+    found = {
+        Requirement(pin.partition("--hash")[0].rstrip("\\ \n"))
+        for lock in locks
+        for pin in pins(lock.read_text("utf-8"))
+    }
+    return {requirement for requirement in found if not requirement.extras}
+
+
 def licences_of(locks: tuple[Path, ...]) -> Iterator[tuple[str, str, str]]:
     """Give name, version and licence of every package that the lock files bring to this machine."""
-    lines = {line.strip() for lock in locks for line in lock.read_text("utf-8").splitlines()}
-    for requirement in (Requirement(line) for line in lines if line and not line.startswith("#")):
+    for requirement in sorted(requirements_of(locks), key=str):
         if requirement.marker is None or requirement.marker.evaluate():
             try:
                 package = distribution(requirement.name)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deployments.desk_access import open_the_desk
+from deployments.order_arguments import ORDER_HELP, tell_desk_ids, the_orders
 from deployments.output import AsJson, print_json, print_json_list, say, show, table, when
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ _FIELDS_SHOWN = 3
 
 changes_app = typer.Typer()
 Orders = Annotated[
-    list[str], typer.Argument(metavar="ORDER...", help="Orders by desk id, podOS id or order number.")
+    list[str],
+    typer.Argument(metavar="ORDER...", help=ORDER_HELP),
 ]
 
 
@@ -83,9 +85,12 @@ def take(orders: Orders, *, as_json: AsJson = False) -> None:
     from tasks.desk.changes import having_them, take_theirs
 
     with open_the_desk() as engine:
-        done = take_theirs(engine, orders, now=datetime.now(UTC))
-        fulfillers = having_them(engine, orders)
+        named = the_orders(engine, orders, as_json=as_json)
+        references = [order.reference for order in named]
+        done = take_theirs(engine, references, now=datetime.now(UTC))
+        fulfillers = having_them(engine, references)
     _tell(done, "taken over", as_json=as_json)
+    tell_desk_ids(named)
     if fulfillers:
         say(f"the old values were handed over to {', '.join(fulfillers)}: tell them")
 
@@ -96,8 +101,11 @@ def keep(orders: Orders, *, as_json: AsJson = False) -> None:
     from tasks.desk.changes import keep_ours
 
     with open_the_desk() as engine:
-        done = keep_ours(engine, orders, now=datetime.now(UTC))
+        named = the_orders(engine, orders, as_json=as_json)
+        references = [order.reference for order in named]
+        done = keep_ours(engine, references, now=datetime.now(UTC))
     _tell(done, "settled", as_json=as_json)
+    tell_desk_ids(named)
 
 
 def _tell(done: list[int], what: str, *, as_json: bool) -> None:

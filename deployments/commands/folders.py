@@ -9,6 +9,7 @@ import typer
 
 from deployments.commands.rules import react
 from deployments.desk_access import open_the_desk
+from deployments.order_arguments import ORDER_HELP, tell_desk_ids, the_orders
 from deployments.output import AsJson, print_json, show, table
 
 folders_app = typer.Typer()
@@ -74,13 +75,14 @@ def delete(
 
     with open_the_desk() as engine:
         moved = delete_folder(engine, name, move_to=move_to)
+        show(f"deleted folder {name.strip()}" + (f"; {_orders(moved)} moved to {move_to}" if moved else ""))
         react(engine)
-    show(f"deleted folder {name.strip()}" + (f"; {_orders(moved)} moved to {move_to}" if moved else ""))
 
 
 def move(
     orders: Annotated[
-        list[str], typer.Argument(metavar="ORDER", help="Desk ids, order numbers or podOS ids.")
+        list[str],
+        typer.Argument(metavar="ORDER", help=ORDER_HELP),
     ],
     *,
     to: Annotated[str, typer.Option(metavar="F", help="The folder they go to; it must exist.")],
@@ -89,9 +91,11 @@ def move(
     from tasks.desk.folders import move_orders
 
     with open_the_desk() as engine:
-        moved = move_orders(engine, orders, to)
+        named = the_orders(engine, orders)
+        moved = move_orders(engine, [order.reference for order in named], to)
+        show(f"{_orders(moved)} moved to {to.strip()}")
+        tell_desk_ids(named)
         react(engine)
-    show(f"{_orders(moved)} moved to {to.strip()}")
 
 
 def _orders(count: int) -> str:

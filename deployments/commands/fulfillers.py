@@ -38,12 +38,12 @@ def list_the_fulfillers(context: typer.Context, *, as_json: AsJson = False) -> N
     if as_json:
         print_json(shown)
         return
-    columns = ("name", "kind", "goes_to", "move_to", "read_only")
+    columns = ("name", "kind", "goes_to", "move_to", "read_only", "rotating")
+    words = {True: "on", False: "off"}
     rows = [
-        [one[name] if name != "read_only" else ("on" if one[name] else "off") for name in columns]
-        for one in shown
+        [words[one[name]] if isinstance(one[name], bool) else one[name] for name in columns] for one in shown
     ]
-    table(["Fulfiller", "Kind", "Goes to", "After import", "Read-only"], rows)
+    table(["Fulfiller", "Kind", "Goes to", "After import", "Read-only", "Two secrets"], rows)
 
 
 async def _all() -> list[dict[str, Any]]:
@@ -60,6 +60,7 @@ def _shown(name: str, fulfiller: Any) -> dict[str, Any]:
         "goes_to": goes_to,
         "move_to": fulfiller.after_import_folder,
         "read_only": fulfiller.read_only,
+        "rotating": getattr(fulfiller, "previous_secret", None) is not None,
     }
 
 
@@ -71,18 +72,28 @@ def add_webhook(
     timeout: Annotated[float | None, typer.Option(help="Timeout in seconds.")] = None,
     connections: Annotated[int | None, typer.Option(help="Posts at once.")] = None,
     requests_per_second: Annotated[float | None, typer.Option(help="The most posts per second.")] = None,
+    rotate: Annotated[
+        bool | None,
+        typer.Option(
+            "--rotate-secret/--end-rotation",
+            help="Set a new secret, and sign with the one before as well; then with the new one alone.",
+        ),
+    ] = None,
     move_to: MoveTo = None,
     read_only: ReadOnly = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add a printer's own address. The secret comes from FULFILLER_SECRET or a hidden prompt."""
+    """Add a printer's own address. The secret comes from FULFILLER_SECRET or a hidden prompt.
+
+    To replace the secret: --rotate-secret, give the new one to the printer, then --end-rotation.
+    """
     given = {
         "address": address,
         "timeout_seconds": timeout,
         "connections": connections,
         "requests_per_second": requests_per_second,
     }
-    _add("webhook", name, given | _common(move_to, read_only), "secret", as_json=as_json)
+    _add("webhook", name, given | _common(move_to, read_only), "secret", rotate=rotate, as_json=as_json)
 
 
 @add_app.command("folder", epilog="Example: desk fulfillers add folder press --directory /srv/orders")
@@ -124,32 +135,62 @@ def _common(move_to: str | None, read_only: bool | None) -> dict[str, Any]:
     return {"after_import_folder": folder, "read_only": read_only}
 
 
-def _add(kind: str, name: str, given: dict[str, Any], secret_field: str | None, *, as_json: bool) -> None:
+def _add(
+    kind: str,
+    name: str,
+    given: dict[str, Any],
+    secret_field: str | None,
+    *,
+    rotate: bool | None = None,
+    as_json: bool,
+) -> None:
     prepare_prefect(quiet=True)
     from deployments.connecting import checked_name
 
     checked_name(name, "a fulfiller")
     fields = {field: value for field, value in given.items() if value is not None}
-    shown = asyncio.run(_save(kind, name, fields, secret_field))
+    shown = asyncio.run(_save(kind, name, fields, secret_field, rotate=rotate))
     if as_json:
         print_json(shown)
     else:
         say(f"fulfiller {name} is set up ({kind}); next: desk send ORDER --to {name}")
 
 
-async def _save(kind: str, name: str, given: dict[str, Any], secret_field: str | None) -> dict[str, Any]:
+async def _save(
+    kind: str, name: str, given: dict[str, Any], secret_field: str | None, *, rotate: bool | None
+) -> dict[str, Any]:
     from models.fulfillers import KINDS
-    from models.settings import Environment
     from tasks.fulfiller_blocks import checked_fulfiller, save_fulfiller, saved_fields
 
     saved = await saved_fields(name, KINDS[kind])
-    if secret_field:
-        secret = Environment().fulfiller_secret
-        if secret is not None:
-            given = {**given, secret_field: secret.get_secret_value()}
-        elif not saved and sys.stdin.isatty():
-            prompted = typer.prompt(f"{KINDS[kind].model_fields[secret_field].title}", hide_input=True)
-            given = {**given, secret_field: prompted}
+    if rotate is False:  # the secret stays, whatever the environment still holds
+        given = {**given, "previous_secret": None}
+    elif secret_field and (secret := _given_secret(KINDS[kind], secret_field, ask=not saved or bool(rotate))):
+        given = {**given, secret_field: secret}
+    if rotate:
+        given = {**given, "previous_secret": _previous_secret(name, saved, given)}
     fulfiller = checked_fulfiller(KINDS[kind], {**saved, **given})
     await save_fulfiller(name, fulfiller)
     return _shown(name, fulfiller)
+
+
+def _given_secret(kind: Any, field: str, *, ask: bool) -> str | None:
+    from models.settings import Environment
+
+    secret = Environment().fulfiller_secret
+    if secret is not None:
+        return secret.get_secret_value()
+    if ask and sys.stdin.isatty():
+        return str(typer.prompt(f"{kind.model_fields[field].title}", hide_input=True))
+    return None
+
+
+def _previous_secret(name: str, saved: dict[str, Any], given: dict[str, Any]) -> Any:
+    """Return the saved secret, which goes on signing beside the given one."""
+    if not saved:
+        raise typer.BadParameter(f"there is no webhook {name!r} yet: add it without --rotate-secret")
+    if saved.get("previous_secret"):
+        raise typer.BadParameter(f"{name} signs with two secrets already: first end that with --end-rotation")
+    if given.get("secret", saved["secret"]) == saved["secret"]:
+        raise typer.BadParameter("no new secret was given: set FULFILLER_SECRET to it")
+    return saved["secret"]

@@ -46,7 +46,7 @@ def runs(
         ],
         [
             (
-                *(run.id, run.integration, run.kind, run.state.value),
+                *(run.id, run.integration, run.kind, run.state),
                 *(when(run.started_at), when(run.finished_at)),
                 run.counts.get(Outcome.IMPORTED, 0),
                 run.counts.get(OutboxState.SENT, 0),

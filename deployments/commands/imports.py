@@ -14,13 +14,10 @@ from deployments.commands.history import rejected_app
 from deployments.commands.integrations import Name
 from deployments.environment import prepare_prefect
 from deployments.output import AsJson, print_json, progress, table
+from deployments.run_outcome import RunFailedError, error_of
 
 if TYPE_CHECKING:
     from models.reports import ImportReport
-
-
-class RunFailedError(Exception):
-    """A run failed in a way that its own error does not tell."""
 
 
 def register(app: typer.Typer) -> None:
@@ -140,9 +137,9 @@ def run_and_watch(run: Callable[[], Awaitable[Any]], name: str) -> ImportReport:
     """
     from flows.import_orders import Watcher, watching
 
-    async def watched() -> Any:
+    async def watched() -> Exception | None:
         watching.set(watcher)
-        return await run()
+        return await error_of(await run())
 
     def tell(report: ImportReport) -> None:
         if watcher.windows is None:
@@ -153,11 +150,11 @@ def run_and_watch(run: Callable[[], Awaitable[Any]], name: str) -> ImportReport:
 
     with progress(f"importing orders of {name}") as show:
         watcher = Watcher(tell)
-        state = asyncio.run(watched())
-    if watcher.error:
-        raise watcher.error
+        failure = asyncio.run(watched())
+    if error := watcher.error or failure:
+        raise error
     if name not in watcher.reports:
-        raise RunFailedError(state.message or f"the run ended as {state.name}")
+        raise RunFailedError("the run ended without a report")
     return watcher.reports[name]
 
 

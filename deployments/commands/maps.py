@@ -10,6 +10,7 @@ import typer
 
 from deployments.commands.rules import fulfillers, read_text
 from deployments.desk_access import open_the_desk
+from deployments.order_arguments import the_order
 from deployments.output import AsJson, print_json, say, show, table
 
 maps_app = typer.Typer(no_args_is_help=True)
@@ -51,11 +52,15 @@ def show_maps(*, as_json: AsJson = False) -> None:
 
     with open_the_desk() as engine:
         found = list_maps(engine)
+    forms = [stored.form for stored in found if stored.form]
+    for stored in found:
+        if stored.form is None:
+            say(f"Warning: the {stored.kind} map of {stored.fulfiller} can't be read; load its file again")
     if as_json:
-        print_json([form.model_dump(mode="json") for form in found])
+        print_json([form.model_dump(mode="json") for form in forms])
         return
     rows: list[tuple[str, str, str]] = []
-    for form in found:
+    for form in forms:
         lines = [*form.lines, *(f"{sku} is left out" for sku in form.skip)]
         lines.append(f"all else = {form.default}" if form.default else f"all else: {form.missing.value}")
         rows += [(form.fulfiller, form.map.value, line) for line in lines]
@@ -83,7 +88,7 @@ def try_out(
         maps = read_maps(engine, fulfiller)
         limit = None if folder else 20
         orders = (
-            iter([find_order(engine, order).order])
+            iter([find_order(engine, the_order(engine, order, as_json=as_json).reference).order])
             if order
             else export_orders(engine, folder=folder, newest_first=True, limit=limit)
         )
@@ -93,7 +98,7 @@ def try_out(
             "order": one["order_number"],
             "id": one["id"],
             "changes": after.notes,
-            "problems": after.problems + problems_of(after.document),
+            "problems": [problem.text for problem in after.problems] + problems_of(after.document),
         }
         for one, after in mapped
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from collections.abc import Iterable
 from enum import StrEnum
@@ -14,7 +13,19 @@ import typer
 
 from deployments.desk_access import open_the_desk
 from deployments.new_file import new_file
-from deployments.output import AsJson, print_json, print_json_list, say, show, table, when
+from deployments.order_arguments import ORDER_HELP, the_order
+from deployments.output import (
+    AsJson,
+    HarmlessOutput,
+    json_text,
+    print_json,
+    print_json_list,
+    say,
+    show,
+    table,
+    when,
+)
+from tasks.text_cells import terminal_cell
 
 if TYPE_CHECKING:
     from tasks.desk.browse import OrderDetail
@@ -123,22 +134,22 @@ def export(
     with open_the_desk() as engine:
         orders = export_orders(engine, folder=folder)
         if output is None:
-            write(orders, sys.stdout)
+            write(orders, HarmlessOutput(sys.stdout))
             return
         with new_file(output) as file:
             count = write(orders, file)
     say(f"{count} {'order' if count == 1 else 'orders'} exported to {output}")
 
 
-def _write_jsonl(orders: Iterable[dict[str, Any]], file: TextIO) -> int:
+def _write_jsonl(orders: Iterable[dict[str, Any]], file: TextIO | HarmlessOutput) -> int:
     count = 0
     for order in orders:
-        file.write(json.dumps(order, ensure_ascii=False, allow_nan=False) + "\n")
+        file.write(json_text(order) + "\n")
         count += 1
     return count
 
 
-def _write_csv(orders: Iterable[dict[str, Any]], file: TextIO) -> int:
+def _write_csv(orders: Iterable[dict[str, Any]], file: TextIO | HarmlessOutput) -> int:
     from tasks.desk.order_form import CSV_COLUMNS, csv_line
 
     writer = csv.writer(file)
@@ -151,9 +162,7 @@ def _write_csv(orders: Iterable[dict[str, Any]], file: TextIO) -> int:
 
 
 def show_order(
-    reference: Annotated[
-        str, typer.Argument(metavar="ID-OR-NUMBER", help="The desk id, the order number or the podOS id.")
-    ],
+    reference: Annotated[str, typer.Argument(metavar="ORDER", help=ORDER_HELP)],
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -161,7 +170,7 @@ def show_order(
     from tasks.desk.browse import find_order
 
     with open_the_desk() as engine:
-        detail = find_order(engine, reference)
+        detail = find_order(engine, the_order(engine, reference, as_json=as_json).reference)
     if as_json:
         print_json(detail.as_dict())
     else:
@@ -188,26 +197,29 @@ def _show(detail: OrderDetail) -> None:
         "Value": f"{value} {order['currency'] or ''}" if value else None,
         "Weight": f"{weight} g" if weight is not None else None,
         "Held": order["hold_reason"],
+        "Unreadable": "; ".join(order.get("unreadable", ())),
         "Metadata": ", ".join(f"{name} = {text}" for name, text in order["metadata"].items()),
     }
     for name, fact in facts.items():
         if fact:
-            show(f"{name + ':':<10} {fact}")
+            show(f"{name + ':':<10} {terminal_cell(fact)}")
     for number, item in enumerate(order["items"], 1):
-        show(f"\nItem {number}: {item['quantity']} x {item['name'] or item['sku'] or 'unnamed'}")
+        name = terminal_cell(item["name"] or item["sku"] or "unnamed")
+        show("", f"Item {number}: {item['quantity']} x {name}")
         known = {name: item[name] for name in ("sku", "variant_ref", "notes") if item[name]}
         for name, text in (known | item["metadata"]).items():
-            show(f"  {name}: {text}")
+            show(f"  {terminal_cell(name)}: {terminal_cell(text)}")
     for change in detail.changes:
-        show(f"\nChanged in podOS: {change.kind} ({when(change.at)} UTC)")
+        show("", f"Changed in podOS: {change.kind} ({when(change.at)} UTC)")
         for name, text in change.new_values.items():
-            show(f"  {name}: {_value(change.old_values.get(name))} -> {_value(text)}")
+            show(f"  {terminal_cell(name)}: {_value(change.old_values.get(name))} -> {_value(text)}")
     if detail.changes:
-        show(f"Settle it with: desk changes take {order['id']}, or: desk changes keep {order['id']}")
-    show("\nHistory (UTC):")
+        desk_id = f"desk:{order['id']}"
+        show(f"Settle it with: desk changes take {desk_id}, or: desk changes keep {desk_id}")
+    show("", "History (UTC):")
     for entry in detail.history:
-        show(f"  {when(entry.at)}  {entry.event}: {entry.text}")
+        show(f"  {when(entry.at)}  {terminal_cell(entry.event)}: {terminal_cell(entry.text)}")
 
 
 def _value(text: str | None) -> str:
-    return "(nothing)" if text is None else text
+    return "(nothing)" if text is None else terminal_cell(text)

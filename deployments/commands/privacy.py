@@ -12,6 +12,7 @@ import typer
 
 from deployments.desk_access import open_the_desk
 from deployments.exit_codes import ExitCode
+from deployments.order_arguments import ORDER_HELP, tell_desk_ids, the_orders
 from deployments.output import AsJson, print_json, say, table
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def register(app: typer.Typer) -> None:
 def erase(
     orders: Annotated[
         list[str] | None,
-        typer.Argument(metavar="ORDER", help="Desk id, order number or podOS id."),
+        typer.Argument(metavar="ORDER", help=ORDER_HELP),
     ] = None,
     *,
     older_than: Annotated[
@@ -60,7 +61,10 @@ def erase(
 
     now = datetime.now(UTC)
     with open_the_desk() as engine:
-        selection = _selected(engine, orders, older_than, force=force, now=now)
+        named = the_orders(engine, orders or [], as_json=as_json)
+        references = [order.reference for order in named]
+        selection = _selected(engine, references, older_than, force=force, now=now)
+        tell_desk_ids(named)
         report = count_erasable(engine, selection)
         if not dry_run:
             if not yes:
@@ -92,7 +96,7 @@ def _check_options(
 
 
 def _selected(
-    engine: Engine, orders: list[str] | None, older_than: str | None, *, force: bool, now: datetime
+    engine: Engine, orders: list[str], older_than: str | None, *, force: bool, now: datetime
 ) -> Selection:
     from models.privacy import age
     from tasks.desk import erasing
@@ -103,7 +107,7 @@ def _selected(
             return erasing.older_than(now - age(older_than))
         except ValueError as error:
             raise typer.BadParameter(f"--older-than: {error}") from None
-    order_ids, rejected_ids = find_orders(engine, orders or [])
+    order_ids, rejected_ids = find_orders(engine, orders)
     if not force:
         refuse_unfinished(engine, order_ids)
     return erasing.only(order_ids, rejected_ids)

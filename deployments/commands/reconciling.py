@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -13,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deployments.commands.imports import RunFailedError
 from deployments.commands.integrations import Name
 from deployments.commands.orders import ExportFormat
 from deployments.environment import prepare_prefect
 from deployments.new_file import new_file
-from deployments.output import AsJson, print_json, progress, say, show, table
+from deployments.output import AsJson, json_text, print_json, progress, say, show, table
+from deployments.run_outcome import RunFailedError, error_of
+from tasks.text_cells import csv_cell, terminal_cell
 
 if TYPE_CHECKING:
     from models.reconciling import Finding, ReconcileReport
@@ -104,18 +104,17 @@ def run_and_watch(
 
     request = Reconcile(integration=name, since=since, fix=fix)
 
-    async def watched() -> str:
+    async def watched() -> Exception | None:
         watching_reconcile.set(watcher)
-        state = await reconcile_orders(request, return_state=True)
-        return "" if state.is_completed() else state.message or f"the run ended as {state.name}"
+        return await error_of(await reconcile_orders(request, return_state=True))
 
     with progress(f"comparing orders of {name}") as shown:
         watcher = ReconcileWatcher(lambda report: shown(report.read, report.one_line()), on_findings)
-        message = asyncio.run(watched())
-    if watcher.error:
-        raise watcher.error
-    if message or watcher.report is None:
-        raise RunFailedError(message or "the run ended without a report")
+        failure = asyncio.run(watched())
+    if error := watcher.error or failure:
+        raise error
+    if watcher.report is None:
+        raise RunFailedError("the run ended without a report")
     return watcher.report
 
 
@@ -128,8 +127,6 @@ def _written_to(
         yield None
         return
     is_csv = path.suffix.lower() == ".csv" if format_ is None else format_ is ExportFormat.CSV
-    from tasks.spreadsheet import guarded
-
     with new_file(path) as file:
         writer = csv.writer(file)
         if is_csv:
@@ -139,9 +136,9 @@ def _written_to(
             for finding in findings:
                 values = finding.as_dict()
                 if is_csv:
-                    writer.writerow([guarded(values[name]) for name in COLUMNS])
+                    writer.writerow([csv_cell(values[name]) for name in COLUMNS])
                 else:
-                    file.write(json.dumps(values, ensure_ascii=False) + "\n")
+                    file.write(json_text(values) + "\n")
 
         yield write
 
@@ -159,9 +156,9 @@ def _print(report: ReconcileReport) -> None:
     table(columns, rows)
     for one in ALARMING:
         for finding in report.examples.get(one, []):
-            number = f" ({finding.order_number})" if finding.order_number else ""
-            detail = f": {finding.detail}" if finding.detail else ""
-            show(f"{one.value.replace('_', ' ')}: {finding.source_id}{number}{detail}")
+            number = f" ({terminal_cell(finding.order_number)})" if finding.order_number else ""
+            detail = f": {terminal_cell(finding.detail)}" if finding.detail else ""
+            show(f"{one.value.replace('_', ' ')}: {terminal_cell(finding.source_id)}{number}{detail}")
 
 
 def _alarm(report: ReconcileReport) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +12,7 @@ import typer
 
 from deployments.desk_access import open_the_desk
 from deployments.environment import prepare_prefect
+from deployments.order_arguments import the_order
 from deployments.output import AsJson, print_json, say, show, table
 from models.rules import RuleEvent
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from tasks.apply_rules import RulesResult
     from tasks.desk.rules import StoredRule
+    from tasks.rules.engine import CompiledRule
     from tasks.rules.loading import LoadedRules
 
 rules_app = typer.Typer(no_args_is_help=True)
@@ -53,22 +55,24 @@ def load(file: RulesPath) -> None:
 def list_the_rules(*, as_json: AsJson = False) -> None:
     """List the rules in the sequence in which they look at an order."""
     from tasks.desk.rules import list_rules
+    from tasks.rules.engine import why_unusable
 
     with open_the_desk() as engine:
         found = list_rules(engine)
     if as_json:
         print_json([_as_dict(rule) for rule in found])
         return
-    table(
-        ["Rule", "Event", "On", "Actions"],
-        [
-            (
-                *(rule.form.name, rule.form.event.value, "yes" if rule.enabled else "no"),
-                ", ".join(next(iter(action.model_fields_set)) for action in rule.form.actions),
-            )
-            for rule in found
-        ],
-    )
+    table(["Rule", "Event", "On", "Actions"], [_row(rule) for rule in found])
+    for rule in found:
+        if problem := rule.problem or why_unusable(rule.form):
+            say(f"Warning: rule {rule.name!r} can't be used: {problem}")
+
+
+def _row(rule: StoredRule) -> tuple[str, str, str, str]:
+    event = rule.form.event.value if rule.form else ""
+    actions = rule.form.actions if rule.form else []
+    words = ", ".join(next(iter(action.model_fields_set)) for action in actions)
+    return rule.name, event, "yes" if rule.enabled else "no", words
 
 
 @rules_app.command("show", epilog="Example: desk rules show Embroidery")
@@ -83,7 +87,7 @@ def show_rule(name: RuleName, *, as_json: AsJson = False) -> None:
     if as_json:
         print_json(_as_dict(rule))
     else:
-        show(yaml.safe_dump(_as_dict(rule), sort_keys=False, allow_unicode=True).rstrip())
+        show(*yaml.safe_dump(_as_dict(rule), sort_keys=False, allow_unicode=True).splitlines())
 
 
 @rules_app.command("on", epilog="Example: desk rules on Embroidery")
@@ -125,21 +129,21 @@ def try_out(
     if (order is not None) + (folder is not None) > 1:
         raise typer.BadParameter("give an order or a folder", param_hint="--order")
     from tasks.desk.browse import export_orders, find_order
-    from tasks.rules.engine import compile_rule, run_event
+    from tasks.rules.engine import compile_rule
 
     with open_the_desk() as engine:
         loaded = _loaded(engine, file)
         rules = [compile_rule(rule) for rule in loaded.rules if rule.enabled is not False]
         limit = last or (None if folder else 20)
         orders = (
-            iter([find_order(engine, order).order])
+            iter([find_order(engine, the_order(engine, order, as_json=as_json).reference).order])
             if order
             else export_orders(engine, folder=folder, newest_first=True, limit=limit)
         )
         found = [
             {"order": one["order_number"], "id": one["id"], "rule": rule, "would": words}
             for one in orders
-            for rule, words in run_event(one, rules, event).firings
+            for rule, words in _firings(one, rules, event)
         ]
     _warn(loaded)
     if as_json:
@@ -147,6 +151,20 @@ def try_out(
         return
     rows = [(one["id"], one["order"], one["rule"], "; ".join(one["would"])) for one in found]
     table(["Id", "Order", "Rule", "Would"], rows)
+
+
+def _firings(
+    order: dict[str, Any], rules: Sequence[CompiledRule], event: RuleEvent
+) -> list[tuple[str, list[str]]]:
+    from tasks.rules.engine import run_event
+    from tasks.rules.patterns import TooLongError
+
+    if unreadable := order.get("unreadable"):
+        return [("", [f"held: the rules could not look at it: {'; '.join(unreadable)}"])]
+    try:
+        return run_event(order, rules, event).firings
+    except TooLongError as error:
+        return [("", [f"held: the rules could not look at it: {error}"])]
 
 
 @rules_app.command("run", epilog="Example: desk rules run Embroidery --folder New")
@@ -168,7 +186,11 @@ def run_by_hand(
 
 
 def react(engine: Engine) -> None:
-    """Let the rules look at what a command just did, and say what they did."""
+    """Let the rules look at what a command just did, and say what they did.
+
+    Raises:
+        UnusableRuleError: they can't; it waits for them. The command has said by then what it did itself.
+    """
     from tasks.desk.rule_events import events_wait
 
     if not events_wait(engine):
@@ -178,8 +200,9 @@ def react(engine: Engine) -> None:
 
     result = apply_rules(engine, now=datetime.now(UTC))
     asyncio.run(announce(result))
-    if result.fired:
+    if result.fired or result.unlooked:
         say(_words(result))
+    result.raise_problem()
 
 
 def _words(result: RulesResult) -> str:
@@ -231,4 +254,6 @@ def _warn(loaded: LoadedRules) -> None:
 
 
 def _as_dict(rule: StoredRule) -> dict[str, Any]:
+    if rule.form is None:
+        return {"name": rule.name, "unreadable": rule.problem, "enabled": rule.enabled}
     return {**rule.form.model_dump(mode="json", exclude_unset=True), "enabled": rule.enabled}

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deployments.commands.imports import RunFailedError
 from deployments.desk_access import open_the_desk
 from deployments.environment import prepare_prefect
+from deployments.order_arguments import ORDER_HELP, tell_desk_ids, the_order, the_orders
 from deployments.output import AsJson, print_json, print_json_list, say, show, table, when
+from deployments.run_outcome import RunFailedError, error_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 DEFAULT_LIMIT = 50
 
 outbox_app = typer.Typer()
-Order = Annotated[str, typer.Argument(metavar="ORDER", help="Desk id, podOS id or order number.")]
+Order = Annotated[str, typer.Argument(metavar="ORDER", help=ORDER_HELP)]
 
 
 def register(app: typer.Typer) -> None:
@@ -36,7 +37,7 @@ def register(app: typer.Typer) -> None:
 def send(
     orders: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ORDER]...", help="Orders by desk id, podOS id or order number."),
+        typer.Argument(metavar="[ORDER]...", help=ORDER_HELP),
     ] = None,
     *,
     to: Annotated[str | None, typer.Option("--to", metavar="F", help="The fulfiller that gets them.")] = None,
@@ -53,7 +54,7 @@ def send(
     if orders and folder:
         raise typer.BadParameter("give orders or --folder, not both", param_hint="--folder")
     prepare_prefect(quiet=True)
-    watcher = asyncio.run(_send(orders or [], folder, to))
+    watcher = asyncio.run(_send(orders or [], folder, to, as_json=as_json))
     if as_json:
         print_json([report.as_dict() for report in watcher.reports])
     else:
@@ -63,7 +64,7 @@ def send(
         raise watcher.error
 
 
-async def _send(orders: list[str], folder: str | None, to: str | None) -> SendWatcher:
+async def _send(orders: list[str], folder: str | None, to: str | None, *, as_json: bool) -> SendWatcher:
     from flows.send_orders import SendWatcher
     from tasks.desk.handover_list import find_orders, queue_by_hand
     from tasks.fulfiller_blocks import fulfiller_names, load_fulfiller
@@ -76,8 +77,10 @@ async def _send(orders: list[str], folder: str | None, to: str | None) -> SendWa
             say("no fulfiller is set up yet: desk fulfillers add")
         return await _run(names, SendWatcher())
     with open_the_desk() as engine:
-        ids = find_orders(engine, orders, folder)
+        named = the_orders(engine, orders, as_json=as_json)
+        ids = find_orders(engine, [order.reference for order in named], folder)
         names = queue_by_hand(engine, ids, to, now=datetime.now(UTC))
+    tell_desk_ids(named)
     return await _run(names, SendWatcher(ids))
 
 
@@ -87,9 +90,10 @@ async def _run(names: Collection[str], watcher: SendWatcher) -> SendWatcher:
     watching_send.set(watcher)
     for name in sorted(names):
         before = len(watcher.reports)
-        state = await send_orders(name, return_state=True)
-        if watcher.error is None and len(watcher.reports) == before:
-            watcher.error = RunFailedError(state.message or f"the run ended as {state.name}")
+        failure = await error_of(await send_orders(name, return_state=True))
+        if failure is None and len(watcher.reports) == before:
+            failure = RunFailedError("the run ended without a report")
+        watcher.error = watcher.error or failure
     return watcher
 
 
@@ -186,8 +190,9 @@ def hold(
     from tasks.desk.handover_list import hold_order
 
     with open_the_desk() as engine:
-        hold_order(engine, order, reason, now=datetime.now(UTC))
-    show(f"order {order} is held")
+        named = the_order(engine, order)
+        hold_order(engine, named.reference, reason, now=datetime.now(UTC))
+    show(f"{named.shown} is held")
 
 
 def release(order: Order) -> None:
@@ -195,5 +200,6 @@ def release(order: Order) -> None:
     from tasks.desk.handover_list import release_order
 
     with open_the_desk() as engine:
-        release_order(engine, order, now=datetime.now(UTC))
-    show(f"order {order} is released")
+        named = the_order(engine, order)
+        release_order(engine, named.reference, now=datetime.now(UTC))
+    show(f"{named.shown} is released")

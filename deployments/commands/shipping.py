@@ -15,10 +15,13 @@ import typer
 from deployments.commands.rules import react
 from deployments.desk_access import open_the_desk
 from deployments.environment import prepare_prefect
+from deployments.order_arguments import ORDER_HELP, the_order
 from deployments.output import AsJson, print_json, say, show, table
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
+
+    from tasks.shipping import Taken
 
 POLL_SECONDS = 2.0
 VOID = "void"
@@ -34,7 +37,7 @@ def ship(
         list[str] | None,
         typer.Argument(
             metavar="[ORDER | void SHIPMENT]",
-            help="The order that shipped (desk id, podOS id or order number); or void and a shipment's id.",
+            help=f"{ORDER_HELP} Or void and a shipment's id.",
         ),
     ] = None,
     *,
@@ -60,9 +63,10 @@ def ship(
 ) -> None:
     """Say that an order shipped: the next sync sends its tracking to podOS and marks it complete.
 
-    A CSV file has the columns order, courier, code and, if wanted, url and shipped_at. Its good rows are
-    taken, its bad rows are listed; the same file again adds nothing. `desk ship void SHIPMENT` says that a
-    label was replaced: it frees the order's one place in podOS for the next shipment.
+    A CSV file has the columns order, courier, code and, if wanted, url, shipped_at and desk_id; a number in
+    the column order is never a desk id. Its good rows are taken, its bad rows are listed; the same file again
+    adds nothing. `desk ship void SHIPMENT` says that a label was replaced: it frees the order's one place in
+    podOS for the next shipment.
     """
     prepare_prefect(quiet=True)
     words, single = (
@@ -112,18 +116,19 @@ def _ship_one(words: list[str], single: dict[str, str | None], *, force: bool, a
     from tasks.shipment_files import FileRow
     from tasks.shipping import take_one
 
-    row = FileRow(1, words[0], *(value or "" for value in single.values()))
+    courier, code, url, shipped_at = (value or "" for value in single.values())
     with open_the_desk() as engine:
+        order = the_order(engine, words[0], as_json=as_json)
+        row = FileRow(1, order.reference, courier, code, url, shipped_at)
         taken = take_one(engine, row, overwrite=force, now=datetime.now(UTC))
+        _announce_to(taken.integrations)
+        (shipment,) = _shown(engine, taken.shipment_ids)
+        name = f"shipment {shipment['id']} of {order.shown}"
+        if as_json:
+            print_json(shipment)
+        else:
+            show(f"added {name}" if taken.added else f"{name} is in the desk already ({shipment['state']})")
         react(engine)
-        shown = _shown(engine, taken.shipment_ids)
-    _announce_to(taken.integrations)
-    if as_json:
-        print_json(shown[0])
-        return
-    shipment = shown[0]
-    name = f"shipment {shipment['id']} of order {shipment['order']}"
-    show(f"added {name}" if taken.added else f"{name} is in the desk already ({shipment['state']})")
 
 
 def _ship_file(path: Path, *, strict: bool, force: bool, as_json: bool) -> None:
@@ -136,32 +141,52 @@ def _ship_file(path: Path, *, strict: bool, force: bool, as_json: bool) -> None:
             taken = take_file(engine, content, strict=strict, overwrite=force, now=datetime.now(UTC))
         except ShipmentFileError as error:
             raise ShipmentFileError(f"{path.name}: {error}") from None
+        _announce_to(taken.integrations)
+        _tell_taken(path, taken, as_json=as_json)
         react(engine)
-    _announce_to(taken.integrations)
-    if as_json:
-        bad = [row._asdict() for row in taken.bad]
-        print_json({"file": str(path), "added": taken.added, "known": taken.known, "bad": bad})
-    else:
-        show(f"{path.name}: {taken.added} added, {taken.known} in the desk already, {len(taken.bad)} bad")
-        if taken.bad:
-            table(["Line", "Reason"], taken.bad)
     if taken.bad and not taken.shipment_ids:
         say("Error: nothing was taken; mend the rows listed and give the file again")
         raise typer.Exit(2)
+
+
+def _tell_taken(path: Path, taken: Taken, *, as_json: bool) -> None:
+    if as_json:
+        bad = [row._asdict() for row in taken.bad]
+        print_json({"file": str(path), "added": taken.added, "known": taken.known, "bad": bad})
+        return
+    show(f"{path.name}: {taken.added} added, {taken.known} in the desk already, {len(taken.bad)} bad")
+    if taken.bad:
+        table(["Line", "Reason"], taken.bad)
 
 
 def _watch(directory: Path, *, strict: bool) -> None:
     from tasks.drop_folder import take_folder
 
     say(f"watching {directory}; Ctrl-C stops it")
+    said = ""
     with open_the_desk() as engine, suppress(KeyboardInterrupt):
         while True:
             results = take_folder(engine, directory, strict=strict, now=datetime.now(UTC))
-            react(engine)
             for result in results:
                 show(result.one_line())
             _announce_to(set().union(*(result.taken.integrations for result in results)))
+            said = _react_and_go_on(engine, said)
             time.sleep(POLL_SECONDS)
+    if said:
+        raise typer.Exit(1)
+
+
+def _react_and_go_on(engine: Engine, said: str) -> str:
+    """Let the rules look, and return what was said about rules that can't be used: each problem once."""
+    from tasks.desk.errors import UnusableRuleError
+
+    try:
+        react(engine)
+    except UnusableRuleError as error:
+        if str(error) != said:
+            say(f"Error: {error}")
+        return str(error)
+    return ""
 
 
 def _shown(engine: Engine, shipment_ids: list[int]) -> list[dict[str, Any]]:

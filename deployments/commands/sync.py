@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deployments.commands.imports import RunFailedError
 from deployments.commands.integrations import Name
 from deployments.desk_access import open_the_desk
 from deployments.environment import prepare_prefect
 from deployments.output import AsJson, print_json, print_json_list, say, show, table, when
+from deployments.run_outcome import RunFailedError, error_of
 
 if TYPE_CHECKING:
     from models.desk import OutboxState
@@ -58,15 +58,15 @@ def run_and_watch(name: str) -> tuple[SyncReport | None, Exception | None]:
 
     watcher = SyncWatcher()
 
-    async def watched() -> str:
+    async def watched() -> Exception | None:
         watching_sync.set(watcher)
-        state = await sync_tracking(name, return_state=True)
-        return state.message or f"the run ended as {state.name}"
+        return await error_of(await sync_tracking(name, return_state=True))
 
-    message = asyncio.run(watched())
-    if watcher.report is None and watcher.error is None:
-        return None, RunFailedError(message)
-    return watcher.report, watcher.error
+    failure = asyncio.run(watched())
+    error = watcher.error or failure
+    if watcher.report is None and error is None:
+        error = RunFailedError("the run ended without a report")
+    return watcher.report, error
 
 
 def _print(report: SyncReport, *, as_json: bool) -> None:

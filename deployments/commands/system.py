@@ -45,15 +45,28 @@ def up(
         int | None,
         typer.Option(min=1, max=65535, help="Serve /metrics and /health on this port of 127.0.0.1."),
     ] = None,
+    password: Annotated[
+        bool | None,
+        typer.Option(
+            "--password/--no-password",
+            help="If no password is set for the Prefect server, make one and keep it. Default: where other "
+            "people have an account on this machine.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Run the whole system on this machine until Ctrl-C: Prefect server with UI, deployments, a worker.
 
     Schedules and settings that were changed in the UI stay as they are.
     """
     from deployments.desk_access import open_the_desk
-    from deployments.local import address_of, protect, run_everything
+    from deployments.local import address_of, run_everything
+    from deployments.password import protect, provide_password
+    from models.settings import Environment
 
     prepare_prefect(quiet=True, api_url=f"{address_of(host, port)}/api")
+    Environment()  # refused now, not when the server has started
+    about_the_password = provide_password(host, wanted=password)
     protect(host)
     with open_the_desk():
         pass  # made or brought up to date before anything starts
@@ -62,6 +75,7 @@ def up(
         port=port,
         metrics_port=metrics_port,
         sandbox_orders=orders if with_sandbox else None,
+        password=about_the_password,
         say=say,
     )
 

@@ -90,7 +90,7 @@ class _Shell:
         delay = faults.delay_seconds() + (faults.spike_seconds if fault == "spike" else 0)
         if delay > 0:
             await asyncio.sleep(delay)
-        answer = self._refusal(fault) or handle(call)
+        answer = self._refusal(fault) or self._repeating(fault, request, call) or handle(call)
         self._record(request, call, started, fault, answer)
         if fault == "timeout":
             await hang(request.receive, faults.hang_seconds)
@@ -109,6 +109,18 @@ class _Shell:
             moment = self._podos_now() + timedelta(seconds=seconds)
             return error_answer(*_REFUSALS[fault], ("Retry-After", format_datetime(moment, usegmt=True)))
         return error_answer(*_REFUSALS[fault])
+
+    def _repeating(self, fault: str | None, request: Request, call: Call) -> Answer | None:
+        """Make the answer of a fault that repeats what it should not, of this order or the newest."""
+        if fault not in {"400_repeats", "503_repeats"}:
+            return None
+        store = self._api.store
+        order = store.get(request.path_params.get("order_id", "")) or next(iter(store.all()[::-1]), {})
+        address, contact = order.get("shippingAddress"), order.get("contactInformation")
+        name = address.get("contactName") if isinstance(address, dict) else address
+        said = f"No parcel for {name}: {call.body.decode(errors='replace')} {address} {contact} {request.url}"
+        header = ("X-Error", said.encode("ascii", "replace").decode())
+        return error_answer(int(fault[:3]), "refused", said, header)
 
     def _response(self, fault: str | None, answer: Answer) -> Response:
         if fault == "cut_before_answer":

@@ -29,6 +29,8 @@ FAULTS: dict[str, str] = {
     "401": "as if the token were wrong",
     "403": "as if the token might not do this",
     "404": "as if the project or order did not exist",
+    "400_repeats": "400 with the buyer's name and what was sent in message and header; nothing is applied",
+    "503_repeats": "503 with the same message and header; nothing is applied",
     "html": "200 with a web page instead of JSON; nothing is applied",
     "timeout": "silence for hang_seconds, then 504; nothing is applied",
     "broken_json": "applied, then 200 with JSON that ends in the middle and a length that agrees",

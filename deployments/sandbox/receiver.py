@@ -11,12 +11,14 @@ import hmac
 import json
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Self
 
-FAULTS = frozenset({"hang", "hang after taking", "cut", "cut after taking"})
-"""What a fault can be besides a status: no answer, or none after the order was taken."""
+MAX_AGE_SECONDS = 300
+FAULTS = frozenset({"hang", "hang after taking", "cut", "cut after taking", "repeat", "repeat after taking"})
+"""What a fault can be besides a status: no answer, or one that repeats the buyer's name wherever it can."""
 
 
 class Receiver:
@@ -104,6 +106,10 @@ class Receiver:
         if isinstance(fault, str):
             if fault.endswith("after taking"):
                 self._take(key, headers, body)
+            if fault.startswith("repeat"):
+                writer.write(_repeating(body, 201 if fault.endswith("after taking") else 400))
+                await writer.drain()
+                return True
             if fault.startswith("hang"):
                 await asyncio.sleep(60)
             return False
@@ -117,16 +123,31 @@ class Receiver:
         return True
 
     def _take(self, key: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str]]:
-        expected = hmac.new(
-            self._secret, headers.get("desk-timestamp", "").encode() + b"." + body, hashlib.sha256
-        )
-        if not hmac.compare_digest(f"sha256={expected.hexdigest()}", headers.get("desk-signature", "")):
-            self.problems.append("the signature is wrong")
+        if problem := self._problem(headers, body):
+            self.problems.append(problem)
             return 401, {}
         if key in self.taken:
             return 409, {"reference": f"P-{key[:8]}"}
         self.taken[key] = json.loads(body)
         return 201, {"reference": f"P-{key[:8]}"}
+
+    def _problem(self, headers: dict[str, str], body: bytes) -> str | None:
+        timestamp = headers.get("desk-timestamp", "")
+        if not timestamp.isdecimal() or abs(time.time() - int(timestamp)) > MAX_AGE_SECONDS:
+            return "the timestamp is old"
+        expected = hmac.new(self._secret, timestamp.encode() + b"." + body, hashlib.sha256)
+        signatures = headers.get("desk-signature", "").split(",")
+        if any(hmac.compare_digest(f"sha256={expected.hexdigest()}", one) for one in signatures):
+            return None
+        return "the signature is wrong"
+
+
+def _repeating(body: bytes, status: int) -> bytes:
+    """Return an answer whose reason phrase, header and texts are the buyer's name."""
+    name = json.loads(body)["order"]["shipping"]["name"]
+    content = json.dumps({"reference": name, "error": f"no parcel for {name}"}).encode()
+    head = f"HTTP/1.1 {status} No {name}\r\nX-Error: {name}\r\nContent-Length: {len(content)}\r\n\r\n"
+    return head.encode("ascii", "replace") + content
 
 
 def _headers(head: bytes) -> dict[str, str]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from contextlib import closing
+import stat
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +16,7 @@ from tasks.desk.database_file import (
     Progress,
     check_whole,
     copy_pages,
+    directory_of,
     path_of,
     put_in_place,
     rows_by_table,
@@ -20,6 +24,7 @@ from tasks.desk.database_file import (
     unfinished_file,
 )
 from tasks.desk.errors import DeskRefusedError
+from tasks.safe_files import Directory
 
 
 class Kept(NamedTuple):
@@ -40,7 +45,8 @@ def back_up(engine: Engine, target: Path, *, force: bool, on_progress: Progress)
 
     Args:
         engine: the desk, of any schema.
-        target: the file; it is there only when all of it is written.
+        target: the file; it is there only when all of it is written. If others may write to its directory,
+            it is made beside the desk first.
         force: replace a file that is there.
         on_progress: told how far it is.
 
@@ -48,25 +54,43 @@ def back_up(engine: Engine, target: Path, *, force: bool, on_progress: Progress)
         DeskRefusedError: the desk is on PostgreSQL or is not there, or the file is in the way.
         DeskSettingsError: the file can't be written, or the desk is damaged.
     """
-    desk, target = path_of(engine), target.resolve()
+    desk = path_of(engine)
     if not desk.is_file():
         raise DeskRefusedError(f"there is no desk at {desk}: check DESK_DATABASE_URL")
-    _check_target(desk, target, force=force)
-    with unfinished_file(target.with_name(f".{target.name}.unfinished")) as unfinished:
-        schema, rows = _copy(engine, unfinished, on_progress)
-        size_bytes = unfinished.stat().st_size
-        _check_target(desk, target, force=force)
-        put_in_place(unfinished, target)
-    return Kept(str(target), schema, size_bytes, rows)
+    with directory_of(target) as directory:
+        _check_target(desk, directory, target, force=force)
+        with _staging(directory, desk) as staging:
+            name = f".{target.name}.unfinished"
+            with unfinished_file(staging, name) as unfinished:
+                schema, rows = _copy(engine, unfinished, on_progress)
+                size_bytes = unfinished.stat().st_size
+                _check_target(desk, directory, target, force=force)
+                put_in_place(staging, name, directory, target.name)
+    return Kept(str(target.parent.resolve() / target.name), schema, size_bytes, rows)
 
 
-def _check_target(desk: Path, target: Path, *, force: bool) -> None:
-    if target == desk:
+def _check_target(desk: Path, directory: Directory, target: Path, *, force: bool) -> None:
+    found = directory.stat(target.name)
+    if found is None:
+        return
+    if os.path.samestat(found, desk.stat()):
         raise DeskRefusedError(f"{target} is the desk itself: name another file")
-    if target.is_dir():
+    if stat.S_ISDIR(found.st_mode):
         raise DeskRefusedError(f"{target} is a directory: name a file in it")
-    if target.exists() and not force:
+    if not stat.S_ISREG(found.st_mode):
+        raise DeskRefusedError(f"{target} is a link, a pipe or a device: name another file")
+    if not force:
         raise DeskRefusedError(f"{target} is there already: name another file, or replace it with --force")
+
+
+@contextmanager
+def _staging(directory: Directory, desk: Path) -> Iterator[Directory]:
+    """Give the directory in which SQLite can write the copy, where nobody can lead it elsewhere."""
+    if directory.is_private():
+        yield directory
+        return
+    with directory_of(desk) as beside:
+        yield beside
 
 
 def _copy(engine: Engine, unfinished: Path, on_progress: Progress) -> tuple[str, dict[str, int]]:

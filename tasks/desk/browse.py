@@ -34,7 +34,7 @@ class OrderSummary:
     order_number: str
     source_id: str
     integration: str
-    folder: str
+    folder: str | None
     podos_status: str
     created_at: datetime
     ship_name: str | None
@@ -102,7 +102,7 @@ def list_orders(
             ORDERS.c.ship_country,
             items,
         )
-        .join(FOLDERS, FOLDERS.c.id == ORDERS.c.folder_id)
+        .outerjoin(FOLDERS, FOLDERS.c.id == ORDERS.c.folder_id)
         .order_by(ORDERS.c.id.desc())
         .limit(limit)
     )
@@ -129,12 +129,13 @@ def find_order(engine: Engine, reference: str) -> OrderDetail:
     with reading(engine) as connection:
         (id_,) = resolve(connection, [reference])
         query = _whole_orders().add_columns(RUNS.c.kind.label("run_kind")).where(ORDERS.c.id == id_)
-        row = connection.execute(query.join(RUNS, RUNS.c.id == ORDERS.c.import_run_id)).mappings().one()
+        row = connection.execute(query.outerjoin(RUNS, RUNS.c.id == ORDERS.c.import_run_id)).mappings().one()
         items = _items(connection, [id_])
         history = select(HISTORY.c.at, HISTORY.c.event, HISTORY.c.text).where(HISTORY.c.order_id == id_)
         later = connection.execute(history.order_by(HISTORY.c.id)).all()
         changes = open_changes(connection, id_)
-    imported = f"imported by {row['run_kind'].replace('_', ' ')} run {row['import_run_id']}"
+    kind = (row["run_kind"] or "a").replace("_", " ")
+    imported = f"imported by {kind} run {row['import_run_id']}"
     first = HistoryEntry(row["imported_at"], "imported", imported)
     entries = [first, *(HistoryEntry(*entry) for entry in later)]
     return OrderDetail(exported_order(row, items[id_]), entries, changes)
@@ -216,7 +217,10 @@ def _stream(
 
 
 def _whole_orders() -> Select[Any]:
-    return select(ORDERS, FOLDERS.c.name.label("folder")).join(FOLDERS, FOLDERS.c.id == ORDERS.c.folder_id)
+    # Whatever folder another program put it into: no order is hidden for it.
+    return select(ORDERS, FOLDERS.c.name.label("folder")).outerjoin(
+        FOLDERS, FOLDERS.c.id == ORDERS.c.folder_id
+    )
 
 
 def _items(connection: Connection, order_ids: Sequence[int]) -> dict[int, list[dict[str, Any]]]:

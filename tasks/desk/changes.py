@@ -12,12 +12,13 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, delete, select, update
 
 from models.desk import Folder, Handover, Order, OrderChange, OrderItem
+from models.unreadable import problems_in
 from models.upstream import ChangeKind, ChangeState
 from tasks.desk.engine import reading, writing
 from tasks.desk.errors import DeskRefusedError
 from tasks.desk.history import add_history
 from tasks.desk.order_form import iso
-from tasks.desk.references import resolve
+from tasks.desk.references import desk_reference, resolve
 
 ORDERS: Table = Order.__table__  # type: ignore[attr-defined]
 ITEMS: Table = OrderItem.__table__  # type: ignore[attr-defined]
@@ -26,7 +27,7 @@ HANDOVERS: Table = Handover.__table__  # type: ignore[attr-defined]
 CHANGES: Table = OrderChange.__table__  # type: ignore[attr-defined]
 IS_OPEN = CHANGES.c.state == ChangeState.OPEN.value
 _CHUNK = 1000
-_FIELD = re.compile(r"item (\d+) (.+)")
+_FIELD = re.compile(r"item (\d{1,9}) (.+)")
 _ITEM_COLUMNS = ("sku", "name", "source_item_id", "variant_ref")
 
 
@@ -38,7 +39,7 @@ class ChangeSummary:
     order_id: int
     order: str
     source_id: str
-    folder: str
+    folder: str | None
     kind: str
     state: str
     at: datetime
@@ -88,7 +89,7 @@ def _summaries() -> Any:
     both = CHANGES.join(ORDERS, ORDERS.c.id == CHANGES.c.order_id)
     order = (CHANGES.c.order_id, ORDERS.c.order_number, ORDERS.c.source_id, FOLDERS.c.name)
     return select(CHANGES.c.id, *order, *own).select_from(
-        both.join(FOLDERS, FOLDERS.c.id == ORDERS.c.folder_id)
+        both.outerjoin(FOLDERS, FOLDERS.c.id == ORDERS.c.folder_id)
     )
 
 
@@ -156,11 +157,16 @@ def _said(change: ChangeSummary, state: ChangeState, words: str) -> str:
 def _flagged(connection: Connection, order_id: int) -> list[ChangeSummary]:
     found = open_changes(connection, order_id)
     if not found:
-        raise DeskRefusedError(f"order {order_id} has no change that waits for anybody; see: desk changes")
+        named = desk_reference(order_id)
+        raise DeskRefusedError(f"order {named} has no change that waits for anybody; see: desk changes")
     return found
 
 
 def _take(connection: Connection, change: ChangeSummary) -> None:
+    if problems := problems_in({"new_values": change.new_values}):
+        raise DeskRefusedError(
+            f"change {change.id}: {problems[0]}; take it off the list with: desk changes keep"
+        )
     if change.kind == ChangeKind.ADDRESS:
         mine = ORDERS.c.id == change.order_id
         connection.execute(update(ORDERS).where(mine).values(dict(change.new_values)))

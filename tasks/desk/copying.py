@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import zip_longest
 from typing import Any
@@ -11,9 +11,10 @@ import msgspec
 from sqlalchemy import Column, Connection, Engine, Integer, Row, Table, delete, func, select, text, tuple_
 
 from models.desk import metadata
+from models.unreadable import problems_in
 from tasks.desk.bulk import insert_new
 from tasks.desk.engine import reading, writing
-from tasks.desk.errors import DeskRefusedError
+from tasks.desk.errors import DeskError, DeskRefusedError, DeskSettingsError, RetriableDeskError
 from tasks.desk.leases import LEASES, refuse_if_at_work
 from tasks.desk.restored import note_restore, restored_at
 
@@ -68,9 +69,48 @@ def _copy_table(source: Engine, target: Engine, table: Table) -> Iterator[int]:
             select(*table.primary_key).order_by(*(key.desc() for key in table.primary_key)).limit(1)
         ).first()
     for rows in _chunks(source, table, tuple(last) if last else None):
-        with writing(target) as connection:
-            insert_new(connection, table.name, tuple(table.c.keys()), [*map(_adapted, rows)])
+        _refuse_unreadable(table, rows)
+        try:
+            _insert(target, table, rows)
+        except (RetriableDeskError, DeskSettingsError):
+            raise
+        except DeskError as error:
+            raise _named(target, table, rows, error) from None
         yield len(rows)
+
+
+def _insert(target: Engine, table: Table, rows: Sequence[Row[Any]]) -> None:
+    with writing(target) as connection:
+        insert_new(connection, table.name, tuple(table.c.keys()), [*map(_adapted, rows)])
+
+
+def _refuse_unreadable(table: Table, rows: Sequence[Row[Any]]) -> None:
+    """Make sure that all values can be read.
+
+    Raises:
+        DeskRefusedError: one can't; the text names its row and column.
+    """
+    for row in rows:
+        if problems := problems_in(row._asdict()):
+            raise DeskRefusedError(f"{_place(table, row)}: {problems[0]}; correct it and copy again")
+
+
+def _named(target: Engine, table: Table, rows: Sequence[Row[Any]], error: DeskError) -> DeskRefusedError:
+    """Return an error that names the first row which the other database refuses."""
+    while len(rows) > 1:
+        half = rows[: len(rows) // 2]
+        try:
+            _insert(target, table, half)  # what it takes need not be copied again
+        except DeskError as refused:
+            rows, error = half, refused
+        else:
+            rows = rows[len(half) :]
+    return DeskRefusedError(f"{_place(table, rows[0])}: {error}; correct it and copy again")
+
+
+def _place(table: Table, row: Row[Any]) -> str:
+    key = ", ".join(f"{column.name} {getattr(row, column.key)}" for column in table.primary_key)
+    return f"table {table.name}, {key}"
 
 
 def _chunks(engine: Engine, table: Table, after: tuple[Any, ...] | None) -> Iterator[list[Row[Any]]]:

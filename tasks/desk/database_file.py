@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from sqlalchemy import Engine
 
 from tasks.desk.engine import named_error
 from tasks.desk.errors import DeskRefusedError, DeskSettingsError
+from tasks.safe_files import Directory
 
 CHUNK_PAGES = 4096
+COPY_BYTES = 1 << 20
 _SIDE_FILES = ("-wal", "-shm", "-journal")
 _NEVER_COUNTED = {"leases"}
 Progress = Callable[[int, int], None]
@@ -38,51 +43,105 @@ def path_of(engine: Engine) -> Path:
 
 
 @contextmanager
-def unfinished_file(name: Path) -> Iterator[Path]:
+def directory_of(file: Path) -> Iterator[Directory]:
+    """Give the directory that a file is to be written into.
+
+    Raises:
+        DeskSettingsError: it can't be used.
+    """
+    with _not_writable(file.parent):
+        directory = Directory.open(file.parent, follow_link=True)
+    with directory:
+        yield directory
+
+
+@contextmanager
+def unfinished_file(directory: Directory, name: str) -> Iterator[Path]:
     """Give a new, empty file of this name, for its user alone; it is gone at the end unless it was renamed.
 
-    What a killed process left under this name is begun anew.
+    What a killed process left under this name is begun anew. SQLite opens it by its path: unless the
+    directory is the desk's own, it must be private (``Directory.is_private``).
 
     Raises:
         DeskSettingsError: it can't be written.
         DeskRefusedError: another process is at work on it.
     """
-    try:
-        descriptor = os.open(name, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise DeskSettingsError(f"{name.parent} can't be written ({error.strerror})") from error
-    try:
+    with _claimed(directory, name) as file:
+        _clear(directory, name)
+        file.truncate(0)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DeskRefusedError(f"another process is at work on {name}: wait until it has ended") from None
-        _clear(name)
-        os.ftruncate(descriptor, 0)
-        os.fchmod(descriptor, 0o600)
-        try:
-            yield name
+            yield directory.path / name
         finally:
-            _clear(name)
-            name.unlink(missing_ok=True)
-    finally:
-        os.close(descriptor)
+            _clear(directory, name)
+            directory.remove(name)
 
 
-def _clear(name: Path) -> None:
+def _claimed(directory: Directory, name: str) -> BinaryIO:
+    """Return a new file, or the one that a killed process of this user left, locked."""
+    path = directory.path / name
+    with _not_writable(path):
+        try:
+            file = directory.create(name)
+        except FileExistsError:
+            file = directory.update(name)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        found = directory.stat(name)
+        if found and os.path.samestat(found, os.fstat(file.fileno())):
+            return file
+    except BlockingIOError:
+        pass
+    file.close()  # or it has ended just now, and this is its finished file
+    raise DeskRefusedError(f"another process is at work on {path}: wait until it has ended")
+
+
+def _clear(directory: Directory, name: str) -> None:
     for ending in _SIDE_FILES:
-        name.with_name(name.name + ending).unlink(missing_ok=True)
+        directory.remove(name + ending)
 
 
-def put_in_place(new: Path, target: Path) -> None:
-    """Give a finished file its name; whatever crashes, the old file or the new one is there, whole."""
-    for path in (new, None):
-        if path is None:
-            new.replace(target)
-        descriptor = os.open(path or target.parent, os.O_RDONLY)
+@contextmanager
+def _not_writable(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DeskSettingsError(f"{place} can't be written ({error.strerror})") from error
+
+
+def put_in_place(staging: Directory, new: str, directory: Directory, name: str) -> None:
+    """Give a finished file its name; whatever crashes, the old file or the new one is there, whole.
+
+    Args:
+        staging: where the finished file lies.
+        new: its name there.
+        directory: where it is to be, perhaps on another file system.
+        name: its name there.
+
+    Raises:
+        DeskSettingsError: it can't be written.
+    """
+    with _not_writable(directory.path):
+        with staging.read(new) as file:
+            os.fsync(file.fileno())
         try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            staging.rename(new, name, into=directory)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            _copy_over(staging, new, directory, name)
+        directory.sync()
+
+
+def _copy_over(staging: Directory, new: str, directory: Directory, name: str) -> None:
+    unfinished = f".{name}.unfinished"
+    try:
+        with staging.read(new) as source, directory.replace(unfinished) as copy:
+            shutil.copyfileobj(source, copy, COPY_BYTES)
+            copy.flush()
+            os.fsync(copy.fileno())
+        directory.rename(unfinished, name)
+    finally:
+        directory.remove(unfinished)
 
 
 @contextmanager

@@ -13,6 +13,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModu
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from models import migrations
+from models.types import read_json
+from tasks.desk.drivers import read_all_times, text_of_sqlite
 from tasks.desk.errors import DeskError, DeskSettingsError, RetriableDeskError
 
 BUSY_TIMEOUT_SECONDS = 30
@@ -77,9 +79,14 @@ def make_engine(url: str, *, with_file: bool = True, keeps_open: bool = True) ->
         if parsed.get_backend_name() not in {"sqlite", "postgresql"}:
             raise DeskSettingsError("DESK_DATABASE_URL must begin with sqlite:/// or postgresql+psycopg://")
         if parsed.get_backend_name() == "postgresql":
-            return create_engine(
-                parsed.set(drivername="postgresql+psycopg"), hide_parameters=True, pool_pre_ping=True
+            engine = create_engine(
+                parsed.set(drivername="postgresql+psycopg"),
+                hide_parameters=True,
+                pool_pre_ping=True,
+                json_deserializer=read_json,
             )
+            event.listen(engine, "connect", _set_up_postgresql)
+            return engine
         engine = create_engine(
             parsed,
             hide_parameters=True,
@@ -114,8 +121,13 @@ def make_file(database: str | None) -> None:
         ) from error
 
 
+def _set_up_postgresql(connection: Any, _record: object) -> None:
+    read_all_times(connection)
+
+
 def _set_up_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # transactions begin in _begin_sqlite
+    connection.text_factory = text_of_sqlite
     # synchronous stays FULL: what was answered as done survives a power cut.
     for pragma in (
         "journal_mode=WAL",
@@ -177,8 +189,8 @@ def named_error(error: Exception) -> DeskError:
         return DeskSettingsError("the file named by DESK_DATABASE_URL is not a desk database, or is damaged")
     if isinstance(error, (OperationalError, InterfaceError, PoolTimeoutError)):
         return RetriableDeskError("the desk's database did not answer: check that it runs, then try again")
-    primary = getattr(getattr(original, "diag", None), "message_primary", None)
-    return DeskError(f"the desk's database refused: {primary or type(original or error).__name__}")
+    # Not the driver's own message: it quotes values ("invalid input syntax for type integer: ...").
+    return DeskError(f"the desk's database refused: {type(original or error).__name__}")
 
 
 def upgrade(engine: Engine) -> None:

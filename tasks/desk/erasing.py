@@ -28,6 +28,7 @@ from models.desk import Order, OrderChange, OrderHistory, OrderItem, OutboxState
 from models.outbox import Handover, erased_code
 from models.privacy import ErasureReport
 from models.upstream import ChangeKind, ChangeState
+from tasks.couriers import TRACKING_ADDRESSES
 from tasks.desk.engine import reading, writing
 from tasks.desk.finished import is_finished
 from tasks.desk.history import add_history
@@ -50,7 +51,10 @@ PLAIN_EVENTS = (
     *("changed in podOS", "change settled"),
 )
 """History in words of this program, with names of folders, rules and fulfillers and with ids only."""
+WORDED = (("shipped", "% by %"), ("handed over", "% as %"), ("needs attention", "%(%"))
+"""Texts of plain events that hold words of others: a courier, a fulfiller's reference, a print location."""
 ERASED = "personal data erased"
+ERASED_COURIER = "erased"
 BATCH_SIZE = 500
 
 
@@ -93,6 +97,9 @@ def _has_something_left() -> ColumnElement[bool]:
         ORDERS.c.erased_at.is_(None),
         *(_is_set(name) for name in PERSONAL),
         exists().where(SHIPMENTS.c.order_id == ORDERS.c.id, _leads_to_a_person()).correlate(ORDERS),
+        exists()
+        .where(HANDOVERS.c.order_id == ORDERS.c.id, HANDOVERS.c.reference.is_not(None))
+        .correlate(ORDERS),
     )
 
 
@@ -200,14 +207,19 @@ def _blank_orders(connection: Connection, ids: Sequence[int], now: datetime) -> 
 
 
 def _blank_outbox(connection: Connection, ids: Sequence[int]) -> None:
-    """Blank tracking that podOS has or never gets; end what waits to be handed over: it has no address."""
+    """Blank tracking that podOS has or never gets; end what waits to be handed over: it has no address.
+
+    A courier's name stays where this program knows it: any other was worded by a fulfiller or by a person.
+    """
     to_send = SHIPMENTS.c.state.in_([OutboxState.FAILED.value, OutboxState.SUPERSEDED.value])
+    is_known = func.lower(SHIPMENTS.c.courier).in_([name.lower() for name in TRACKING_ADDRESSES])
     connection.execute(
         update(SHIPMENTS)
         .where(SHIPMENTS.c.order_id.in_(ids), _leads_to_a_person())
         .values(
             code=literal(erased_code(0)[:-1]) + cast(SHIPMENTS.c.id, Text),
             url=None,
+            courier=case((is_known, SHIPMENTS.c.courier), else_=ERASED_COURIER),
             reason=case((to_send, ERASED), else_=null()),
             state=case((to_send, OutboxState.VOIDED.value), else_=SHIPMENTS.c.state),
         )
@@ -216,16 +228,22 @@ def _blank_outbox(connection: Connection, ids: Sequence[int]) -> None:
     told = or_(waits, HANDOVERS.c.reason.is_not(None))
     connection.execute(
         update(HANDOVERS)
-        .where(HANDOVERS.c.order_id.in_(ids), told)
-        .values(reason=ERASED, state=case((waits, OutboxState.FAILED.value), else_=HANDOVERS.c.state))
+        .where(HANDOVERS.c.order_id.in_(ids))
+        .values(
+            reason=case((told, ERASED), else_=null()),
+            reference=None,
+            state=case((waits, OutboxState.FAILED.value), else_=HANDOVERS.c.state),
+        )
     )
 
 
 def _blank_history(connection: Connection, ids: Sequence[int]) -> None:
     """Blank what people, rules, podOS and fulfillers worded: nobody knows what stands in it."""
     sent = and_(HISTORY.c.event == "tracking", HISTORY.c.text.not_like("%: %"))
-    free = and_(HISTORY.c.event.not_in(PLAIN_EVENTS), ~sent, HISTORY.c.text != ERASED)
-    connection.execute(update(HISTORY).where(HISTORY.c.order_id.in_(ids), free).values(text=ERASED))
+    free = and_(HISTORY.c.event.not_in(PLAIN_EVENTS), ~sent)
+    worded = [and_(HISTORY.c.event == event, HISTORY.c.text.like(text)) for event, text in WORDED]
+    wanted = and_(or_(free, *worded), HISTORY.c.text != ERASED)
+    connection.execute(update(HISTORY).where(HISTORY.c.order_id.in_(ids), wanted).values(text=ERASED))
 
 
 def _erase_payloads(engine: Engine, which: ColumnElement[bool], *, after_id: int) -> Sequence[int]:

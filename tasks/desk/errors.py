@@ -3,6 +3,7 @@
 DeskError
 ├── RetriableDeskError   the database is busy or away: wait and do the same again
 ├── DeskSettingsError    wrong address, no permission, schema of another version: a person must act
+├── UnusableRuleError    a rule of the desk can't be used: correct it or switch it off; until then rules wait
 └── DeskRefusedError     what was asked for is not possible: no such order, folder in use, ...
 """
 
@@ -23,3 +24,7 @@ class DeskSettingsError(DeskError):
 
 class DeskRefusedError(DeskError):
     """What was asked for is not possible with what the desk holds."""
+
+
+class UnusableRuleError(DeskError):
+    """A rule that is on can't be used; no rule looks at anything until a person corrects it."""

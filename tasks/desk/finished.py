@@ -58,8 +58,8 @@ def find_orders(engine: Engine, references: Sequence[str]) -> tuple[list[int], l
     rejected_ids: list[int] = []
     with reading(engine) as connection:
         for reference, found in find_each(connection, wanted).items():
-            if isinstance(found, int):
-                order_ids.append(found)
+            if not isinstance(found, str):
+                order_ids.append(found.id)
                 continue
             named = select(REJECTED.c.id).where(REJECTED.c.source_id == reference)
             rejected = connection.execute(named).scalars().all()

@@ -260,10 +260,11 @@ def _relocate(
     if is_event and has_rules(connection, RuleEvent.FOLDER_CHANGED):
         ids = connection.execute(select(ORDERS.c.id).where(moving).order_by(ORDERS.c.id)).scalars().all()
         note_event(connection, ids, RuleEvent.FOLDER_CHANGED, now=now)
-    text = literal("moved from ") + FOLDERS.c.name + literal(f" to {target.name} ({why})")
+    place = func.coalesce(FOLDERS.c.name, "a folder that there is not")
+    text = literal("moved from ") + place + literal(f" to {target.name} ({why})")
     moves = (
         select(ORDERS.c.id, literal(now, UtcDateTime), literal("moved"), text)
-        .join(FOLDERS, FOLDERS.c.id == ORDERS.c.folder_id)
+        .outerjoin(FOLDERS, FOLDERS.c.id == ORDERS.c.folder_id)
         .where(moving)
         .order_by(ORDERS.c.id)
     )

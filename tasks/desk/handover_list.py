@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Engine, Select, Table, select, update
 
 from models.desk import Handover, Order, OutboxState
+from models.unreadable import is_readable
 from tasks.desk import outbox
 from tasks.desk.engine import reading, writing
 from tasks.desk.errors import DeskRefusedError
@@ -17,7 +18,7 @@ from tasks.desk.folders import known_folder_id
 from tasks.desk.handovers import queue_orders
 from tasks.desk.history import add_history
 from tasks.desk.order_form import iso
-from tasks.desk.references import resolve
+from tasks.desk.references import desk_reference, resolve
 
 HANDOVERS: Table = Handover.__table__  # type: ignore[attr-defined]
 ORDERS: Table = Order.__table__  # type: ignore[attr-defined]
@@ -27,11 +28,14 @@ _CHUNK = 1000
 
 @dataclass(frozen=True)
 class HandoverSummary:
-    """One handover; ``order`` is the order number, times are aware UTC."""
+    """One handover; ``order`` is the order number, times are aware UTC.
+
+    ``order`` and ``source_id`` are None where another program named an order that the desk does not have.
+    """
 
     id: int
-    order: str
-    source_id: str
+    order: str | None
+    source_id: str | None
     fulfiller: str
     reference: str | None
     state: str
@@ -80,7 +84,7 @@ def list_handovers(
 def _summaries() -> Select[Any]:
     own = ("fulfiller", "reference", "state", "attempts", "next_attempt_at", "reason", "sent_at")
     columns = (HANDOVERS.c[name] for name in own)
-    return select(HANDOVERS.c.id, ORDERS.c.order_number, ORDERS.c.source_id, *columns).join(
+    return select(HANDOVERS.c.id, ORDERS.c.order_number, ORDERS.c.source_id, *columns).outerjoin(
         ORDERS, ORDERS.c.id == HANDOVERS.c.order_id
     )
 
@@ -116,12 +120,11 @@ def queue_by_hand(
         for start in range(0, len(order_ids), _CHUNK // 2):
             mine = HANDOVERS.c.order_id.in_(order_ids[start : start + _CHUNK // 2])
             query = select(HANDOVERS.c.order_id, HANDOVERS.c.fulfiller).where(mine, waits)
-            found += [(row[0], row[1]) for row in connection.execute(query)]
+            found += [(row[0], row[1]) for row in connection.execute(query) if is_readable(row[1])]
         missing = sorted(set(order_ids) - {order_id for order_id, _ in found})
         if missing:
-            raise DeskRefusedError(
-                f"order {missing[0]} waits for no fulfiller: say with --to F which one gets it"
-            )
+            named = desk_reference(missing[0])
+            raise DeskRefusedError(f"order {named} waits for no fulfiller: say with --to F which one gets it")
         return {name for _, name in found}
 
 
@@ -143,8 +146,9 @@ def resend_handovers(
 
     Safe to repeat: the fulfiller knows an order again by its key.
     """
-    columns = (HANDOVERS.c.id, HANDOVERS.c.order_id, HANDOVERS.c.fulfiller)
-    query = select(*columns).order_by(HANDOVERS.c.id)
+    columns = (HANDOVERS.c.id, ORDERS.c.id.label("order_id"), HANDOVERS.c.fulfiller)
+    both = HANDOVERS.outerjoin(ORDERS, ORDERS.c.id == HANDOVERS.c.order_id)
+    query = select(*columns).select_from(both).order_by(HANDOVERS.c.id)
     failed = HANDOVERS.c.state == OutboxState.FAILED.value
     with writing(engine) as connection:
         rows = connection.execute(query.where(failed if ids is None else HANDOVERS.c.id.in_(ids))).all()
@@ -156,9 +160,10 @@ def resend_handovers(
         for start in range(0, len(again), _CHUNK // 2):
             chunk = HANDOVERS.c.id.in_(again[start : start + _CHUNK // 2])
             connection.execute(update(HANDOVERS).where(chunk).values(reference=None, sent_at=None))
-        history = [(row.order_id, "queued", f"is sent to {row.fulfiller} again") for row in rows]
+        known = [row for row in rows if row.order_id is not None]
+        history = [(row.order_id, "queued", f"is sent to {row.fulfiller} again") for row in known]
         add_history(connection, history, at=now)
-    return again, {row.fulfiller for row in rows}
+    return again, {row.fulfiller for row in rows if is_readable(row.fulfiller)}
 
 
 def hold_order(engine: Engine, reference: str, reason: str, *, now: datetime) -> None:

@@ -9,8 +9,19 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from tasks.spreadsheet import guarded
+from models.unreadable import is_readable, problems_in, readable_or_none
+from tasks.text_cells import csv_cell
 
+_EXPORTED = (
+    *("integration", "project", "source_id", "order_number", "folder", "podos_status", "podos_created_at"),
+    *("imported_at", "email", "phone", "ship_name", "ship_company", "ship_address1", "ship_address2"),
+    *("ship_city", "ship_postal_code", "ship_country", "ship_state", "shipping_code", "shipping_name"),
+    *("priority", "declared_value", "currency", "package_weight_g", "fulfiller_reference"),
+    *("merchant_reference", "deadline", "service_level_hours", "source_platform", "hold_reason", "metadata"),
+    "extras",
+)
+"""Columns that an exported order shows; what cannot be read of the others does not matter to it."""
+_EXTRAS = ("packing_notes", "additional_files")
 _NESTED = ("shipping", "shipping_method")
 _AS_JSON = ("metadata", "items", "packing_notes", "additional_files")
 
@@ -56,10 +67,41 @@ CSV_COLUMNS = (
 def exported_order(row: Mapping[Any, Any], items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return an order as it is exported; every value is ready for JSON.
 
+    What another program wrote and nobody can read is absent. ``unreadable``, a key that other orders have
+    not, then names it.
+
     Args:
         row: the columns of table ``orders``, and ``folder``, the folder's name.
-        items: the exported items (``exported_item``), in the order's sequence.
+        items: its items (``exported_item``), in the order's sequence.
     """
+    unreadable = [*_unreadable_in(row), *_unreadable_items(items)]
+    if unreadable:
+        row = {name: readable_or_none(value) for name, value in row.items()}
+        items = [_readable_item(item) for item in items]
+    document = _document(row, items)
+    return document | {"unreadable": unreadable} if unreadable else document
+
+
+def _unreadable_in(row: Mapping[Any, Any]) -> list[str]:
+    found = problems_in({name: row[name] for name in _EXPORTED})
+    found += [] if row["folder"] else ["folder_id can't be read: the desk has no such folder"]
+    extras = row["extras"] or {}
+    odd = [name for name in _EXTRAS if not isinstance(extras.get(name, []), list)]
+    return found + [f"extras can't be read: its {name} is no list" for name in odd]
+
+
+def _unreadable_items(items: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [
+        f"item {number}: {problem}" for number, item in enumerate(items, 1) for problem in problems_in(item)
+    ]
+
+
+def _readable_item(item: Mapping[str, Any]) -> dict[str, Any]:
+    readable = {name: readable_or_none(value) for name, value in item.items()}
+    return readable | {"metadata": readable["metadata"] or {}}
+
+
+def _document(row: Mapping[Any, Any], items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     extras = row["extras"] or {}
     return {
         **{name: row[name] for name in ("id", "integration", "project", "source_id", "order_number")},
@@ -87,33 +129,36 @@ def exported_order(row: Mapping[Any, Any], items: Sequence[Mapping[str, Any]]) -
         "source_platform": row["source_platform"],
         "hold_reason": row["hold_reason"],
         "metadata": row["metadata"] or {},
-        "packing_notes": extras.get("packing_notes", []),
-        "additional_files": extras.get("additional_files", []),
+        **{name: _list_of(extras.get(name)) for name in _EXTRAS},
         "items": list(items),
     }
 
 
+def _list_of(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def exported_item(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return an item as it is exported, from the columns of table ``order_items``."""
+    """Return what is exported of an item, from the columns of table ``order_items``."""
     return {name: row[name] for name in ("sku", "name", "quantity", "variant_ref", "notes", "metadata")}
 
 
 def csv_line(order: Mapping[str, Any]) -> list[str | int | float]:
     """Return an exported order as the values of one CSV line, in the sequence of ``CSV_COLUMNS``.
 
-    Text that a spreadsheet would run as a formula begins with an apostrophe (``tasks.spreadsheet``).
+    Text that a spreadsheet would run as a formula begins with an apostrophe (``tasks.text_cells``).
     """
     flat = dict(order)
     for group in _NESTED:
         flat.update({f"{group}_{name}": value for name, value in order[group].items()})
     for name in _AS_JSON:
         flat[name] = json.dumps(order[name], ensure_ascii=False) if order[name] else None
-    return [guarded(flat[name]) for name in CSV_COLUMNS]
+    return [csv_cell(flat[name]) for name in CSV_COLUMNS]
 
 
 def iso(instant: datetime | None) -> str | None:
-    """Return an aware instant as ISO 8601 in UTC, with its offset."""
-    return instant.astimezone(UTC).isoformat() if instant else None
+    """Return an aware instant as ISO 8601 in UTC, with its offset; None for one that can't be read."""
+    return instant.astimezone(UTC).isoformat() if instant and is_readable(instant) else None
 
 
 def amount_text(amount: Decimal | None) -> str | None:

@@ -9,12 +9,12 @@ from typing import Any
 
 import msgspec
 from msgspec.structs import astuple
-from sqlalchemy import ColumnElement, Connection, Engine, Row, Table, Text, column, func, select, text
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Table, func, select, text
 
 from models.desk import Order, OrderItem
 from models.orders import NewItem, NewOrder
 from models.types import utc_text
-from tasks.desk.bulk import insert_new
+from tasks.desk.bulk import insert_new, texts_in
 from tasks.desk.engine import reading
 from tasks.upstream import address_digest, artwork_digest
 
@@ -53,14 +53,8 @@ def _existing(
     if not source_ids:
         return []
     wanted = msgspec.json.encode(list(source_ids)).decode()
-    is_sqlite = connection.dialect.name == "sqlite"
-    each = (
-        "SELECT value FROM json_each(:ids)"
-        if is_sqlite
-        else "SELECT jsonb_array_elements_text(CAST(:ids AS jsonb))"
-    )
-    ids = text(each).columns(column("value", Text)).scalar_subquery()
-    query = select(*columns).where(ORDERS.c.project == project, ORDERS.c.source_id.in_(ids))
+    is_one = ORDERS.c.source_id.in_(texts_in(connection, "ids"))
+    query = select(*columns).where(ORDERS.c.project == project, is_one)
     return connection.execute(query, {"ids": wanted}).all()
 
 

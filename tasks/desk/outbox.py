@@ -10,10 +10,23 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, bindparam, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Table,
+    bindparam,
+    false,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from models.desk import OutboxState
-from tasks.outbox_rules import Settled, Verdict, settle
+from models.unreadable import readable_or_none
+from tasks.desk.engine import reading, writing
+from tasks.outbox_rules import LONGEST_WAIT, Settled, Verdict, settle
 
 _CHUNK = 500
 AFRESH: dict[str, Any] = {
@@ -28,8 +41,16 @@ AFRESH: dict[str, Any] = {
 
 def is_due(table: Table, now: datetime) -> ColumnElement[bool]:
     """Return the condition for rows that wait and may be tried now (aware)."""
-    may = or_(table.c.next_attempt_at.is_(None), table.c.next_attempt_at <= now)
-    return (table.c.state == OutboxState.WAITING.value) & may
+    return (table.c.state == OutboxState.WAITING.value) & has_come(table.c.next_attempt_at, now)
+
+
+def has_come(moment: ColumnElement[Any], now: datetime) -> ColumnElement[bool]:
+    """Return the condition for a time that is not set, has come, or was never set by the desk.
+
+    What another program wrote there, be it no time at all, keeps nothing from being tried: it is before now,
+    or further ahead than the desk ever waits. SQLite sorts numbers before all times, bytes and words behind.
+    """
+    return or_(moment.is_(None), moment <= now, moment > now + LONGEST_WAIT)
 
 
 def record(
@@ -52,15 +73,17 @@ def record(
     ids = sorted(verdicts)
     for start in range(0, len(ids), _CHUNK):
         for row in _waiting(connection, table, ids[start : start + _CHUNK]):
-            settled[row.id] = settle(verdicts[row.id], row.attempts, row.first_attempt_at, now)
+            first = readable_or_none(row.first_attempt_at)
+            settled[row.id] = settle(verdicts[row.id], row.attempts, first, now)
     if settled:
-        names = Settled._fields
+        rows = {id_: now_says.columns() for id_, now_says in settled.items()}
+        names = next(iter(rows.values()))
         statement = update(table).where(table.c.id == bindparam("row_id"))
         connection.execute(
             statement.values({name: bindparam(f"new_{name}") for name in names}),
             [
-                {"row_id": id_, **{f"new_{name}": value for name, value in one._asdict().items()}}
-                for id_, one in settled.items()
+                {"row_id": id_, **{f"new_{name}": value for name, value in columns.items()}}
+                for id_, columns in rows.items()
             ],
         )
     return settled
@@ -75,6 +98,22 @@ def _waiting(connection: Connection, table: Table, ids: Sequence[int]) -> Sequen
 def postpone(connection: Connection, table: Table, which: ColumnElement[bool], until: datetime) -> int:
     """Let due rows wait until a moment (aware) without counting an attempt; return how many."""
     return connection.execute(update(table).where(which).values(next_attempt_at=until)).rowcount
+
+
+def fail_waiting(engine: Engine, table: Table, which: ColumnElement[bool], reason: str) -> int:
+    """Fail waiting rows and return how many. Where there are none nothing is written. Safe to repeat."""
+    mine = (table.c.state == OutboxState.WAITING.value) & which
+    with reading(engine) as connection:
+        if connection.execute(select(table.c.id).where(mine).limit(1)).first() is None:
+            return 0
+    failed = {"state": OutboxState.FAILED.value, "reason": reason}
+    with writing(engine) as connection:
+        return connection.execute(update(table).where(mine).values(failed)).rowcount
+
+
+def is_no_text(engine: Engine, column: ColumnElement[str]) -> ColumnElement[bool]:
+    """Return the condition for a text column that holds something else, as only SQLite lets it."""
+    return func.typeof(column) != "text" if engine.dialect.name == "sqlite" else false()
 
 
 def resend(connection: Connection, table: Table, ids: Collection[int]) -> int:

@@ -50,7 +50,7 @@ def orders_here(connection: Connection, project: str, source_ids: Collection[str
         columns = [ORDERS.c[name] for name in _OWN]
         columns += [ORDERS.c[name] for name in _LAST_SAID]
         more = [ORDERS.c.hold_reason, FOLDERS.c.name.label("folder"), *_ADDRESS, ORDERS.c.erased_at]
-        query = select(*columns, *more).join(FOLDERS, FOLDERS.c.id == ORDERS.c.folder_id)
+        query = select(*columns, *more).outerjoin(FOLDERS, FOLDERS.c.id == ORDERS.c.folder_id)
         mine = (ORDERS.c.project == project) & ORDERS.c.source_id.in_(chunk)
         rows = connection.execute(query.where(mine)).all()
         ids = [row.id for row in rows]
@@ -69,7 +69,8 @@ def _order(
     address = None if values["erased_at"] else {one.name: values[one.name] for one in _ADDRESS}
     is_held = values["hold_reason"] is not None
     return OrderHere(
-        **{name: values[name] for name in (*_OWN, "folder", *_LAST_SAID)},
+        **{name: values[name] for name in (*_OWN, *_LAST_SAID)},
+        folder=values["folder"] or "",
         is_held=is_held,
         address=address,
         prints=prints,

@@ -21,6 +21,7 @@ from tasks.desk.database_file import (
     Progress,
     check_whole,
     copy_pages,
+    directory_of,
     path_of,
     read_only,
     rows_by_table,
@@ -57,7 +58,7 @@ def restore(source: Path, engine: Engine, *, now: datetime, on_progress: Progres
     desk = path_of(engine)
     _check_backup(source, desk)
     make_file(str(desk))
-    with unfinished_file(desk.with_name(f".{desk.name}.restoring")) as staged:
+    with directory_of(desk) as directory, unfinished_file(directory, f".{desk.name}.restoring") as staged:
         rows = _stage(source, staged, now)
         with _alone(engine) as lease:
             _ready(staged, engine, lease)

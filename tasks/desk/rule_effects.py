@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Table, bindparam, select, update
 
-from models.desk import Order, OrderItem
+from models.desk import NEEDS_ATTENTION, Order, OrderItem
 from tasks.desk.folders import place_orders
 from tasks.desk.handovers import queue_orders
 from tasks.desk.history import add_history
 
 ORDERS: Table = Order.__table__  # type: ignore[attr-defined]
 ITEMS: Table = OrderItem.__table__  # type: ignore[attr-defined]
+MAX_REASON = 500
 
 
 class Effect(NamedTuple):
@@ -55,6 +56,28 @@ def write_effects(connection: Connection, effects: Sequence[Effect], *, now: dat
     _write_items(connection, [one for one in effects if one.before["items"] is not one.after["items"]])
     pairs = [(one.after["id"], name) for one in effects for name in one.send_to]
     return queue_orders(connection, pairs, now=now)
+
+
+def hold_unlooked(connection: Connection, reasons: Mapping[int, str], *, now: datetime) -> None:
+    """Hold orders that the rules could not look at: what the rules would have done about them is not known.
+
+    Args:
+        connection: in a writing transaction, which holds the orders and took their events.
+        reasons: by order.
+        now: aware.
+
+    A hold that is there already stays. Safe to repeat but for the history.
+    """
+    texts = {id_: f"the rules could not look at it: {reason}"[:MAX_REASON] for id_, reason in reasons.items()}
+    if not texts:
+        return
+    free = (ORDERS.c.id == bindparam("the_id")) & ORDERS.c.hold_reason.is_(None)
+    rows = [{"the_id": id_, "why": text} for id_, text in texts.items()]
+    connection.execute(update(ORDERS).where(free).values(hold_reason=bindparam("why")), rows)
+    add_history(connection, [(id_, "held", f"held: {text}") for id_, text in texts.items()], at=now)
+    place_orders(
+        connection, list(texts), NEEDS_ATTENTION, by="the rules could not look at it", is_event=False
+    )
 
 
 def _write_orders(connection: Connection, effects: Sequence[Effect]) -> None:

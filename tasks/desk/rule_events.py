@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, Select, Table, delete, exists, false, select, true, update
+from sqlalchemy import Connection, Engine, Select, Table, delete, exists, false, select, update
 
 from models.desk import Shipment
 from models.rule_tables import RuleEventRow
@@ -18,17 +18,17 @@ from models.rules import RuleEvent
 from models.types import utc_text
 from tasks.desk.bulk import insert_new
 from tasks.desk.engine import reading
-from tasks.desk.rules import RULES, has_rules
+from tasks.desk.rules import RULES, has_rules, waits_for
 
 EVENTS: Table = RuleEventRow.__table__  # type: ignore[attr-defined]
 SHIPMENTS: Table = Shipment.__table__  # type: ignore[attr-defined]
 
 
 class Happened(NamedTuple):
-    """An event of an order."""
+    """An event of an order; ``event`` is None where another program wrote one that there is not."""
 
     order_id: int
-    event: RuleEvent
+    event: RuleEvent | None
 
 
 def note_event(
@@ -61,18 +61,25 @@ def take_events(connection: Connection, limit: int) -> list[Happened]:
     oldest = select(EVENTS.c.id).order_by(EVENTS.c.id).limit(limit).with_for_update(skip_locked=True)
     taken = delete(EVENTS).where(EVENTS.c.id.in_(oldest))
     rows = connection.execute(taken.returning(EVENTS.c.id, EVENTS.c.order_id, EVENTS.c.event)).all()
-    happened = [Happened(order_id, RuleEvent(event)) for _, order_id, event in sorted(map(tuple, rows))]
+    happened = [Happened(order_id, _event(name)) for _, order_id, name in sorted(map(tuple, rows), key=_id)]
     new = _new_shipments(limit).with_for_update(skip_locked=True)
     seen = update(SHIPMENTS).where(SHIPMENTS.c.id.in_(new)).values(rules_seen=True)
     shipped = connection.execute(seen.returning(SHIPMENTS.c.id, SHIPMENTS.c.order_id)).all()
     return happened + [
-        Happened(order_id, RuleEvent.SHIPMENT_ADDED) for _, order_id in sorted(map(tuple, shipped))
+        Happened(order_id, RuleEvent.SHIPMENT_ADDED) for _, order_id in sorted(map(tuple, shipped), key=_id)
     ]
+
+
+def _id(row: tuple[Any, ...]) -> int:
+    return int(row[0])
+
+
+def _event(name: str) -> RuleEvent | None:
+    return RuleEvent(name) if name in set(RuleEvent) else None
 
 
 def _new_shipments(limit: int) -> Select[tuple[int]]:
     """Return the query of shipments that no rule has seen; empty without a rule for them."""
-    wanted = RULES.c.event == RuleEvent.SHIPMENT_ADDED.value
-    listening = exists(select(RULES.c.id).where(wanted, RULES.c.enabled == true()))
+    listening = exists(select(RULES.c.id).where(waits_for(RuleEvent.SHIPMENT_ADDED)))
     query = select(SHIPMENTS.c.id).where(SHIPMENTS.c.rules_seen == false(), listening)
     return query.order_by(SHIPMENTS.c.id).limit(limit)

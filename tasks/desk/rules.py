@@ -4,31 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, delete, false, select, true, update
+from pydantic import ValidationError
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Table, delete, false, select, update
 
 from models.desk import Shipment
 from models.rule_tables import Rule
 from models.rules import RuleEvent, RuleForm
+from models.unreadable import is_readable, problems_in
 from tasks.desk.engine import reading, writing
 from tasks.desk.errors import DeskRefusedError
 
 RULES: Table = Rule.__table__  # type: ignore[attr-defined]
 SHIPMENTS: Table = Shipment.__table__  # type: ignore[attr-defined]
+IS_ON = RULES.c.enabled != false()
 
 
 @dataclass(frozen=True)
 class StoredRule:
-    """A rule of the desk as it is written, and whether it is on."""
+    """A rule of the desk as it is written, and whether it is on.
 
-    form: RuleForm
+    ``form`` is None where the row can't be read, as another program left it; ``problem`` then says why.
+    """
+
+    name: str
     enabled: bool
+    form: RuleForm | None
+    problem: str | None = None
 
 
 def read_rules(connection: Connection) -> list[StoredRule]:
     """Return the desk's rules in the sequence in which they are looked at."""
-    query = select(RULES.c.definition, RULES.c.enabled).order_by(RULES.c.position)
-    return [StoredRule(RuleForm.model_validate(row[0]), row[1]) for row in connection.execute(query)]
+    columns = (RULES.c[name] for name in ("name", "event", "enabled", "definition"))
+    return [_stored(row) for row in connection.execute(select(*columns).order_by(RULES.c.position))]
+
+
+def _stored(row: Row[Any]) -> StoredRule:
+    problems = problems_in(row._asdict())
+    enabled = bool(row.enabled) or not is_readable(row.enabled)
+    if not problems:
+        try:
+            form = RuleForm.model_validate(row.definition)
+        except ValidationError:
+            problems = ["definition can't be read: it is not a rule"]
+        else:
+            if form.event == row.event:
+                return StoredRule(form.name, enabled, form)
+            problems = ["event can't be read: it is not the event of the definition"]
+    return StoredRule(row.name, enabled, None, "; ".join(problems))
 
 
 def list_rules(engine: Engine) -> list[StoredRule]:
@@ -44,9 +68,9 @@ def find_rule(engine: Engine, name: str) -> StoredRule:
         DeskRefusedError: there is no such rule.
     """
     rules = list_rules(engine)
-    found = next((rule for rule in rules if rule.form.name.casefold() == name.strip().casefold()), None)
+    found = next((rule for rule in rules if rule.name.casefold() == name.strip().casefold()), None)
     if found is None:
-        known = ", ".join(rule.form.name for rule in rules) or "none yet"
+        known = ", ".join(rule.name for rule in rules) or "none yet"
         raise DeskRefusedError(f"there is no rule {name.strip()!r}; the rules are: {known}")
     return found
 
@@ -86,24 +110,29 @@ def switch_rule(engine: Engine, name: str, *, enabled: bool) -> None:
     rule = find_rule(engine, name)
     with writing(engine) as connection:
         listened = has_rules(connection, RuleEvent.SHIPMENT_ADDED)
-        mine = RULES.c.name_key == rule.form.name.casefold()
+        mine = RULES.c.name == rule.name if rule.form is None else RULES.c.name_key == rule.name.casefold()
         connection.execute(update(RULES).where(mine).values(enabled=enabled))
         _begin_with_new_shipments(connection, listened=listened)
 
 
 def has_rules(connection: Connection, event: RuleEvent) -> bool:
     """Tell whether a rule that is on waits for an event."""
-    query = select(RULES.c.id).where(RULES.c.event == event.value, RULES.c.enabled == true()).limit(1)
-    return connection.execute(query).first() is not None
+    return connection.execute(select(RULES.c.id).where(waits_for(event)).limit(1)).first() is not None
+
+
+def waits_for(event: RuleEvent) -> ColumnElement[bool]:
+    """Return the condition for rules that are on and wait for an event.
+
+    A rule whose event can't be read waits for all of them: what it might do must not be passed over.
+    """
+    is_odd = RULES.c.event.not_in([known.value for known in RuleEvent])
+    return IS_ON & ((RULES.c.event == event.value) | is_odd)
 
 
 def rules_are_on(engine: Engine) -> bool:
     """Tell whether a rule is on, whatever it waits for."""
     with reading(engine) as connection:
-        return (
-            connection.execute(select(RULES.c.id).where(RULES.c.enabled == true()).limit(1)).first()
-            is not None
-        )
+        return connection.execute(select(RULES.c.id).where(IS_ON).limit(1)).first() is not None
 
 
 def _begin_with_new_shipments(connection: Connection, *, listened: bool) -> None:

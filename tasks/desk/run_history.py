@@ -27,7 +27,7 @@ class RunSummary:
     id: int
     integration: str
     kind: str
-    state: RunState
+    state: str
     started_at: datetime
     finished_at: datetime | None
     since: datetime | None
@@ -42,7 +42,7 @@ class RunSummary:
     def as_dict(self) -> dict[str, Any]:
         """Return it ready for JSON."""
         times = ("started_at", "finished_at", "since", "until", "mark_before", "mark_after")
-        return vars(self) | {name: iso(getattr(self, name)) for name in times} | {"state": self.state.value}
+        return vars(self) | {name: iso(getattr(self, name)) for name in times}
 
 
 def list_runs(engine: Engine, *, integration: str | None = None, limit: int = 20) -> list[RunSummary]:
@@ -65,6 +65,6 @@ def list_runs(engine: Engine, *, integration: str | None = None, limit: int = 20
 
 def _summary(is_alive: bool, *values: Any) -> RunSummary:
     summary = dict(zip(RunSummary.__dataclass_fields__, values, strict=True))
-    state = RunState(summary["state"])
-    summary["state"] = RunState.CRASHED if state is RunState.RUNNING and not is_alive else state
+    is_dead = summary["state"] == RunState.RUNNING and not is_alive
+    summary["state"] = RunState.CRASHED.value if is_dead else summary["state"]
     return RunSummary(**summary)

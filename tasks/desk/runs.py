@@ -12,6 +12,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from models.desk import ImportRun, Lease, RunState, ScanMark
 from models.filters import ImportSettings
 from models.reports import ImportReport
+from models.unreadable import is_readable, readable_or_none
 from tasks.desk.engine import reading, writing
 from tasks.desk.errors import DeskRefusedError
 from tasks.planning import PastCheck
@@ -29,7 +30,7 @@ def read_mark(engine: Engine, settings: ImportSettings) -> datetime | None:
         MARKS.c.fingerprint == settings.filter_fingerprint(),
     )
     with reading(engine) as connection:
-        mark: datetime | None = connection.execute(query).scalar()
+        mark: datetime | None = readable_or_none(connection.execute(query).scalar())
     return mark
 
 
@@ -71,7 +72,11 @@ def past_checks(engine: Engine, integration: str) -> list[PastCheck]:
     )
     with reading(engine) as connection:
         rows = connection.execute(query).all()
-    return [PastCheck(began, since, state == RunState.COMPLETED) for began, since, state in rows]
+    return [
+        PastCheck(began, since, state == RunState.COMPLETED)
+        for began, since, state in rows
+        if is_readable(began) and is_readable(since)
+    ]
 
 
 def last_complete_check(engine: Engine, integration: str) -> datetime | None:

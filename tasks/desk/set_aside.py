@@ -14,6 +14,7 @@ from models.desk import RejectedOrder
 from tasks.desk.engine import reading, writing
 
 REJECTED: Table = RejectedOrder.__table__  # type: ignore[attr-defined]
+_CHUNK = 500
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,14 @@ def set_aside(
 
 def take_back(connection: Connection, project: str, source_ids: Collection[str]) -> None:
     """Forget the set-aside copies of orders that could be read by now."""
-    waiting = select(REJECTED.c.source_id).where(REJECTED.c.project == project)
-    done = set(source_ids) & {id_ for id_ in connection.execute(waiting).scalars() if id_}
-    if done:
-        connection.execute(
-            delete(REJECTED).where(REJECTED.c.project == project, REJECTED.c.source_id.in_(done))
-        )
+    of_project = REJECTED.c.project == project
+    if connection.execute(select(REJECTED.c.id).where(of_project).limit(1)).first() is None:
+        return
+    ids = sorted(source_ids)
+    for start in range(0, len(ids), _CHUNK):
+        # The key is the source id where there is one: by it the index finds them, however many wait.
+        mine = of_project & REJECTED.c.key.in_(ids[start : start + _CHUNK])
+        connection.execute(delete(REJECTED).where(mine))
 
 
 def waiting_rows(engine: Engine, project: str) -> tuple[list[str], list[tuple[str, str]]]:

@@ -20,14 +20,15 @@ _CHUNK = 1000
 
 @dataclass(frozen=True)
 class ShipmentSummary:
-    """One shipment; ``order`` is the order number, times are aware UTC.
+    """One shipment; ``order`` is the order number, ``country`` the buyer's, times are aware UTC.
 
-    ``order`` and ``source_id`` are None where another program named an order that the desk does not have.
+    All that is the order's is None where another program named an order that the desk does not have.
     """
 
     id: int
     order: str | None
     source_id: str | None
+    country: str | None
     courier: str
     code: str
     url: str | None
@@ -85,6 +86,5 @@ def get_shipments(connection: Connection, ids: list[int]) -> list[ShipmentSummar
 def _summaries() -> Select[Any]:
     own = ("courier", "code", "url", "state", "attempts", "next_attempt_at", "reason", "sent_at")
     columns = (SHIPMENTS.c[name] for name in own)
-    return select(SHIPMENTS.c.id, ORDERS.c.order_number, ORDERS.c.source_id, *columns).outerjoin(
-        ORDERS, ORDERS.c.id == SHIPMENTS.c.order_id
-    )
+    order = (ORDERS.c.order_number, ORDERS.c.source_id, ORDERS.c.ship_country)
+    return select(SHIPMENTS.c.id, *order, *columns).outerjoin(ORDERS, ORDERS.c.id == SHIPMENTS.c.order_id)

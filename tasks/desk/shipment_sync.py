@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Table, bindparam, exists, func, select, update
 
 from models.desk import Order, OutboxState, Shipment
 from models.shipments import Parcel, Sibling, Tracking
@@ -20,6 +20,7 @@ from tasks.outbox_rules import Settled, Verdict
 SHIPMENTS: Table = Shipment.__table__  # type: ignore[attr-defined]
 ORDERS: Table = Order.__table__  # type: ignore[attr-defined]
 IN_PODOS = (OutboxState.SENT, OutboxState.ALREADY_THERE)
+NO_ORDER = "the desk has no order of this order_id"
 _CHUNK = 500
 _WORDS = {
     OutboxState.SENT: "sent to podOS",
@@ -128,15 +129,14 @@ def _is_there_twice(connection: Connection, parcel: Parcel, tracking: Tracking) 
 
 
 def fail_strays(engine: Engine) -> int:
-    """Fail waiting shipments of orders that the desk does not have; only SQLite lets them in."""
-    stray = ~select(ORDERS.c.id).where(ORDERS.c.id == SHIPMENTS.c.order_id).correlate(SHIPMENTS).exists()
-    waits = SHIPMENTS.c.state == OutboxState.WAITING.value
-    values = {"state": OutboxState.FAILED.value, "reason": "the desk has no order of this order_id"}
-    with reading(engine) as connection:
-        if connection.execute(select(SHIPMENTS.c.id).where(waits, stray).limit(1)).first() is None:
-            return 0
-    with writing(engine) as connection:
-        return connection.execute(update(SHIPMENTS).where(waits, stray).values(values)).rowcount
+    """Fail waiting shipments that no sync would ever find; only SQLite lets them in. Return how many."""
+    mine = ORDERS.c.id == SHIPMENTS.c.order_id
+    return outbox.fail_waiting(engine, SHIPMENTS, ~exists().where(mine), NO_ORDER) + outbox.fail_waiting(
+        engine,
+        SHIPMENTS,
+        exists().where(mine, outbox.is_no_text(engine, ORDERS.c.integration)),
+        "the integration of its order can't be read",
+    )
 
 
 def write_verdicts(
@@ -175,7 +175,7 @@ def write_verdicts(
 def _history(parcels: Sequence[Parcel], settled: Mapping[int, Settled]) -> list[tuple[int, str, str]]:
     rows = []
     for one in parcels:
-        state, reason = settled[one.id].state, settled[one.id].reason
+        state, reason = settled[one.id].state, settled[one.id].whole_reason
         if state in _WORDS:
             text = f"shipment {one.id} {_WORDS[state]}" + (f": {reason}" if reason else "")
             rows.append((one.order_id, "tracking", text))

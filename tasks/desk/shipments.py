@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, Table, exists, select, update
+from sqlalchemy import Connection, Engine, Select, Table, exists, select, update
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from models.desk import Order, OutboxState, Shipment
 from models.outbox import erased_code
 from models.shipments import NewShipment
+from models.unreadable import is_readable
 from tasks.desk import outbox
 from tasks.desk.engine import writing
 from tasks.desk.errors import DeskRefusedError
@@ -73,7 +74,7 @@ def integrations_of(connection: Connection, shipment_ids: Collection[int]) -> se
     for start in range(0, len(ids), _CHUNK):
         mine = SHIPMENTS.c.id.in_(ids[start : start + _CHUNK])
         query = select(ORDERS.c.integration).join(SHIPMENTS, SHIPMENTS.c.order_id == ORDERS.c.id)
-        names |= set(connection.execute(query.where(mine).distinct()).scalars())
+        names |= set(filter(is_readable, connection.execute(query.where(mine).distinct()).scalars()))
     return names
 
 
@@ -94,15 +95,28 @@ def void_shipment(engine: Engine, shipment_id: int, *, now: datetime) -> int | N
     Safe to repeat.
     """
     with writing(engine) as connection:
-        query = select(SHIPMENTS.c.order_id, SHIPMENTS.c.state).where(SHIPMENTS.c.id == shipment_id)
-        row = connection.execute(query.with_for_update()).one_or_none()
+        query = _with_orders().where(SHIPMENTS.c.id == shipment_id)
+        row = connection.execute(query.with_for_update(of=SHIPMENTS)).one_or_none()
         if row is None:
             raise DeskRefusedError(f"the desk has no shipment {shipment_id}; see: desk shipments")
         if row.state != OutboxState.VOIDED.value:
             voided = {"state": OutboxState.VOIDED.value, "next_attempt_at": None, "reason": None}
             connection.execute(update(SHIPMENTS).where(SHIPMENTS.c.id == shipment_id).values(voided))
-            add_history(connection, [(row.order_id, "voided", f"shipment {shipment_id} voided")], at=now)
-        return next(iter(promote(connection, [row.order_id])), None)
+            if row.order_id is not None:
+                text = f"shipment {shipment_id} voided"
+                add_history(connection, [(row.order_id, "voided", text)], at=now)
+        return next(iter(promote(connection, [row.order_id] if row.order_id else [])), None)
+
+
+def _with_orders() -> Select[Any]:
+    """Return the query of shipments with their orders; ``order_id`` is None where the desk has no such order.
+
+    On SQLite a program that does not switch on foreign keys can name any order.
+    """
+    columns = (SHIPMENTS.c.id, SHIPMENTS.c.state, SHIPMENTS.c.code)
+    return select(*columns, ORDERS.c.id.label("order_id")).outerjoin(
+        ORDERS, ORDERS.c.id == SHIPMENTS.c.order_id
+    )
 
 
 def promote(connection: Connection, order_ids: Collection[int]) -> list[int]:
@@ -147,13 +161,15 @@ def resend_shipments(
             for start in range(0, len(ids), _CHUNK):
                 chunk = SHIPMENTS.c.id.in_(ids[start : start + _CHUNK])
                 connection.execute(update(SHIPMENTS).where(chunk).values(overwrite=True))
-        history = [(order_id, "shipped", f"shipment {id_} is tried again") for id_, order_id in rows]
+        history = [
+            (order_id, "shipped", f"shipment {id_} is tried again") for id_, order_id in rows if order_id
+        ]
         add_history(connection, history, at=now)
     return ids
 
 
-def _rows_to_resend(connection: Connection, ids: Collection[int] | None) -> list[tuple[int, int]]:
-    query = select(SHIPMENTS.c.id, SHIPMENTS.c.order_id, SHIPMENTS.c.code).order_by(SHIPMENTS.c.id)
+def _rows_to_resend(connection: Connection, ids: Collection[int] | None) -> list[tuple[int, int | None]]:
+    query = _with_orders().order_by(SHIPMENTS.c.id)
     if ids is None:
         failed = query.where(SHIPMENTS.c.state == OutboxState.FAILED.value)
         return [(row.id, row.order_id) for row in connection.execute(failed)]

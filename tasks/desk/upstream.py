@@ -21,6 +21,7 @@ from sqlalchemy import (
 
 from models.desk import Folder, Handover, Order, OrderChange, OrderItem, OutboxState, Shipment
 from models.filters import ImportSettings
+from models.unreadable import is_readable
 from models.upstream import (
     HELD_REFUNDED,
     HandoverHere,
@@ -121,7 +122,7 @@ def _sift(
         is_older = here.podos_updated_at and said_at and said_at < here.podos_updated_at
         if is_older and (row.podos_seen_at or row.imported_at) >= began_at:
             continue
-        if needs_a_look(here, there):
+        if needs_a_look(here, there) or not is_readable(here.podos_updated_at):
             looks.append((here, there))
         elif (here.podos_status, here.podos_updated_at) != (there.order.podos_status, said_at):
             steps.append((here, there))
@@ -161,7 +162,7 @@ def _with_details(connection: Connection, looks: Sequence[Pair], settings: Impor
     changes, shipped = _changes(connection, ids), _shipped(connection, ids)
     full = []
     for here, there in looks:
-        folder = folders[here.folder]
+        folder = folders.get(here.folder, "")
         is_shipped = (
             here.id in shipped
             or here.podos_status.casefold() == COMPLETE

@@ -3,6 +3,8 @@
 Files are first written beside under a hidden name; then the desk notes their names; then they get their
 names. So after a crash anywhere a noted file that still has its hidden name was never seen by anybody, and
 one that has it no more was: whether or not its reader took it away meanwhile.
+
+Others may write to the directory: links in it are not followed, and no file that is there is written to.
 """
 
 from __future__ import annotations
@@ -14,15 +16,19 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from models.handovers import Outgoing
 from tasks.fulfillers.interface import Answer, Promise, already_there, taken, unclear
-from tasks.spreadsheet import guarded
+from tasks.safe_files import Directory
+from tasks.text_cells import csv_cell
 
 GROUP_SIZE = 500
+FILE_MODE = 0o640
+"""Of the files, whatever the umask: their reader may be another user of the group."""
 CSV_COLUMNS = (
     *(
         "idempotency_key",
@@ -47,6 +53,7 @@ CSV_COLUMNS = (
     *("ship_state", "ship_country", "shipping_method", "priority"),
 )
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_MOST_DIGITS = 6
 _PRINT = ("url", "location", "technology", "preview", "width_mm", "height_mm")
 
 
@@ -63,50 +70,34 @@ class Folder:
     lanes = 1
 
     def __init__(self, directory: Path, *, as_csv: bool, promise: Promise) -> None:
-        self._directory = directory
+        self._path = directory
         self._as_csv = as_csv
         self._promise = promise
 
     async def send(self, group: Sequence[Outgoing]) -> Mapping[int, Answer]:
         """Write the files of a group; what a crash left under way is brought to its end first."""
         answers: dict[int, Answer] = {}
-        try:
-            answers |= await asyncio.to_thread(self._finish, [one for one in group if one.due.reference])
-            files = self._files([one for one in group if not one.due.reference])
-            await asyncio.to_thread(self._stage, files)
-        except OSError as error:
-            return answers | self._failed(group, answers, error)
-        await self._promise({one.id: name for name, (_, orders) in files.items() for one in orders})
-        try:
-            for name, (_, orders) in files.items():
-                self._hidden(name).rename(self._directory / name)
-                answers |= {one.id: taken(name) for one in orders}
-            await asyncio.to_thread(_sync, self._directory)
-        except OSError as error:
-            return answers | self._failed(group, answers, error)
+        with ExitStack() as opened:
+            try:
+                directory = opened.enter_context(Directory.open(self._path))
+                begun = [one for one in group if one.due.reference]
+                answers |= await asyncio.to_thread(_finish, directory, begun)
+                files = self._files([one for one in group if one.id not in answers])
+                await asyncio.to_thread(_stage, directory, files)
+            except OSError as error:
+                return answers | _failed(group, answers, error)
+            await self._promise({one.id: name for name, (_, orders) in files.items() for one in orders})
+            try:
+                for name, (_, orders) in files.items():
+                    directory.rename(_hidden(name), name)
+                    answers |= {one.id: taken(name) for one in orders}
+                await asyncio.to_thread(directory.sync)
+            except OSError as error:
+                return answers | _failed(group, answers, error)
         return answers
 
     async def close(self) -> None:
         """Nothing is held open."""
-
-    def _failed(
-        self, group: Sequence[Outgoing], answers: Mapping[int, Answer], error: OSError
-    ) -> dict[int, Answer]:
-        reason = f"the directory can't be written ({error.strerror}): mend it or the fulfiller's settings"
-        return {one.id: unclear(reason) for one in group if one.id not in answers}
-
-    def _finish(self, begun: Sequence[Outgoing]) -> dict[int, Answer]:
-        answers: dict[int, Answer] = {}
-        renamed: set[str] = set()
-        for one in begun:
-            name = Path(str(one.due.reference)).name
-            if self._hidden(name).exists():
-                self._hidden(name).rename(self._directory / name)
-                renamed.add(name)
-            answers[one.id] = taken(name) if name in renamed else already_there(name)
-        if renamed:
-            _sync(self._directory)
-        return answers
 
     def _files(self, group: Sequence[Outgoing]) -> dict[str, tuple[bytes, list[Outgoing]]]:
         """Return each file's content and orders by its name, which follows from the orders."""
@@ -117,32 +108,50 @@ class Folder:
             return {f"orders-{digest}.csv": (_csv(group), list(group))}
         return {_name(one): (one.body, [one]) for one in group}
 
-    def _stage(self, files: Mapping[str, tuple[bytes, list[Outgoing]]]) -> None:
-        for name, (content, _) in files.items():
-            descriptor = os.open(self._hidden(name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
-            os.fchmod(descriptor, 0o640)  # whatever the umask: its reader may be another user of the group
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        if files:
-            _sync(self._directory)
 
-    def _hidden(self, name: str) -> Path:
-        return self._directory / f".{name}.new"
+def _finish(directory: Directory, begun: Sequence[Outgoing]) -> dict[int, Answer]:
+    """Return what became of orders whose files have names.
+
+    Left out, as if it had not begun, is an order under whose hidden name lies what the desk did not write.
+    """
+    answers: dict[int, Answer] = {}
+    renamed: set[str] = set()
+    for one in begun:
+        name = Path(str(one.due.reference)).name
+        if directory.is_own_file(_hidden(name)):
+            directory.rename(_hidden(name), name)
+            renamed.add(name)
+        if name in renamed:
+            answers[one.id] = taken(name)
+        elif directory.stat(_hidden(name)) is None:
+            answers[one.id] = already_there(name)
+    if renamed:
+        directory.sync()
+    return answers
+
+
+def _stage(directory: Directory, files: Mapping[str, tuple[bytes, list[Outgoing]]]) -> None:
+    for name, (content, _) in files.items():
+        with directory.replace(_hidden(name), FILE_MODE) as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    if files:
+        directory.sync()
+
+
+def _failed(group: Sequence[Outgoing], answers: Mapping[int, Answer], error: OSError) -> dict[int, Answer]:
+    reason = f"the directory can't be written ({error.strerror}): mend it or the fulfiller's settings"
+    return {one.id: unclear(reason) for one in group if one.id not in answers}
+
+
+def _hidden(name: str) -> str:
+    return f".{name}.new"
 
 
 def _name(one: Outgoing) -> str:
     number = _UNSAFE.sub("-", one.due.order_number).strip("-.")[:60] or "order"
     return f"{number}-{one.key[:16]}.json"
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _csv(group: Sequence[Outgoing]) -> bytes:
@@ -151,7 +160,7 @@ def _csv(group: Sequence[Outgoing]) -> bytes:
     writer.writeheader()
     for one in group:
         for line in print_jobs(one):
-            writer.writerow({name: guarded(value) for name, value in line.items()})
+            writer.writerow({name: csv_cell(value) for name, value in line.items()})
     return text.getvalue().encode()
 
 
@@ -178,6 +187,6 @@ def _prints(metadata: Mapping[str, str]) -> dict[int, dict[str, Any]]:
     found: dict[int, dict[str, Any]] = defaultdict(dict)
     for key, value in metadata.items():
         name, _, number = key.rpartition("_")
-        if number.isdecimal() and name.removeprefix("print_") in _PRINT:
+        if number.isdecimal() and len(number) <= _MOST_DIGITS and name.removeprefix("print_") in _PRINT:
             found[int(number)] |= {"print": int(number), name: value}
     return dict(sorted(found.items()))

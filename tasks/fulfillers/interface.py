@@ -78,9 +78,9 @@ def unclear(reason: str, retry_after_seconds: float | None = None) -> Answer:
     return Answer(Verdict(OutboxState.WAITING, reason, retry_after_seconds))
 
 
-def final(reason: str) -> Answer:
-    """Return that the same again would not help."""
-    return Answer(Verdict(OutboxState.FAILED, reason))
+def final(reason: str, words: str = "") -> Answer:
+    """Return that the same again would not help; ``words`` are the fulfiller's own, for the desk alone."""
+    return Answer(Verdict(OutboxState.FAILED, reason, kept=f"{reason}: {words}" if words else None))
 
 
 def reference_of(said: object) -> str | None:

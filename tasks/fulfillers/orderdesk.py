@@ -26,8 +26,8 @@ from tasks.fulfillers.interface import (
     unclear,
 )
 from tasks.podos.bounds import ACCEPT_ENCODING, TooLargeError, bounded
-from tasks.podos.errors import one_line
 from tasks.podos.retry import retry_after_seconds
+from tasks.text_cells import one_line
 
 BUCKET = 20.0
 REFILL_PER_SECOND = 3.0
@@ -136,7 +136,8 @@ class OrderDesk:
         if found := await self._find(one.due.source_id):
             return already_there(found)
         words = one_line(text_of(said.get("message")))[:200]
-        return final(f"Order Desk did not accept the order (HTTP {status}): {words or 'it does not say why'}")
+        reason = f"Order Desk did not accept the order (HTTP {status})"
+        return final(reason, words) if words else final(f"{reason} and does not say why")
 
     async def _find(self, source_id: str) -> str | None:
         query = urlencode({"source_id": source_id})
@@ -210,7 +211,8 @@ def _rows(value: object) -> list[dict[str, Any]]:
 
 
 def _coming_back(row: Mapping[str, Any]) -> ComingBack | None:
-    code = text_of(row.get("tracking_number"))
+    number = row.get("tracking_number")
+    code = repr(number) if isinstance(number, float) else text_of(number)  # a float is told, not passed over
     if code.casefold() in _NO_TRACKING:
         return None
     courier = text_of(row.get("carrier_code")) or text_of(row.get("shipment_method"))

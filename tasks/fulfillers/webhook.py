@@ -43,12 +43,18 @@ def signature_of(secret: bytes, timestamp: str, body: bytes) -> str:
     return hmac.new(secret, timestamp.encode() + b"." + body, sha256).hexdigest()
 
 
+def signatures_of(secrets: Sequence[bytes], timestamp: str, body: bytes) -> str:
+    """Return the header that signs a post: ``sha256=`` and a signature by each secret, between commas."""
+    return ",".join(f"sha256={signature_of(secret, timestamp, body)}" for secret in secrets)
+
+
 class Webhook:
     """Posts orders one by one; redirects are not followed, proxies of the environment not used.
 
     Args:
         address: where to post.
         secret: what signs.
+        previous_secret: what signs as well, while the receiver is given a new secret.
         timeout_seconds: how long all of an answer is waited for.
         connections: how many posts may be under way at once.
         pace: waits for the next turn, where there is a limit.
@@ -62,19 +68,19 @@ class Webhook:
         address: str,
         secret: str,
         *,
+        previous_secret: str | None = None,
         timeout_seconds: float = 30.0,
         connections: int = 8,
         pace: Callable[[], Awaitable[None]] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.lanes = connections
-        self._secret = secret.encode()
+        self._secrets = [one.encode() for one in (secret, previous_secret) if one]
         self._pace = pace
         self._clock = clock
-        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-        transport = httpx.AsyncHTTPTransport(limits=limits, verify=authorities())
         self._client = httpx.AsyncClient(
-            transport=transport,
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+            verify=authorities(),
             timeout=httpx.Timeout(timeout_seconds, connect=min(10.0, timeout_seconds)),
             follow_redirects=False,
             trust_env=False,
@@ -103,7 +109,7 @@ class Webhook:
         headers = {
             **self._headers,
             "Desk-Timestamp": timestamp,
-            "Desk-Signature": f"sha256={signature_of(self._secret, timestamp, one.body)}",
+            "Desk-Signature": signatures_of(self._secrets, timestamp, one.body),
             "Idempotency-Key": one.key,
             "Content-Length": str(len(one.body)),
         }

@@ -12,6 +12,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
 
+from tasks.podos.http_logs import keep_answers_out_of_logs
+
+keep_answers_out_of_logs()  # whoever talks to podOS or a fulfiller takes its bounds from here
+
 ACCEPT_ENCODING = {"Accept-Encoding": "gzip"}
 """To be sent with a request whose answer is bounded: no other compression is read."""
 _PIECE_BYTES = 262_144

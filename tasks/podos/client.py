@@ -22,9 +22,9 @@ from tasks.podos.errors import (
     RetriablePodosError,
     TokenRefusedError,
     WrongAnswerError,
-    one_line,
 )
 from tasks.podos.parsing import NotAPageError, ParsedPage, Row, parse_page
+from tasks.text_cells import one_line
 
 stamina.instrumentation.set_on_retry_hooks([retry.log_retry])
 
@@ -32,6 +32,7 @@ IDS_PER_REQUEST = 100
 SLOWEST_ANSWER_SECONDS = 120.0
 """An answer that comes byte by byte is given up after this: silence alone would never be long enough."""
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
+MAX_WORDS = 20_000
 """Of one answer, unpacked: hundreds of times what a page of a hundred orders has."""
 _LIST = "GET /v1/fulfillments"
 Answer = TypeVar("Answer")
@@ -192,7 +193,7 @@ class PodosClient:
         *,
         params: list[tuple[str, str]] | None = None,
         body: object = None,
-        hidden: Iterable[str] = (),
+        words_without: Iterable[str] | None = None,
     ) -> httpx.Response:
         """Make one request, once, and return the answer if it says success.
 
@@ -201,7 +202,8 @@ class PodosClient:
             path: below the podOS Address.
             params: beside the project.
             body: sent as JSON.
-            hidden: texts that podOS's own words in an error must not repeat.
+            words_without: keep podOS's own words where it does not take a change, without these texts. None:
+                do not keep them.
 
         Raises:
             PodosError: no answer, or one that says something else than success.
@@ -231,13 +233,14 @@ class PodosClient:
         # httpx ties answer and stream into a circle, which would keep the body until the collector comes by.
         response.stream = httpx.ByteStream(b"")
         self.clock.note(response.headers.get("Date"))
+        is_refused = response.status_code in retry.REFUSED_CHANGE
         problem = retry.error_of_status(
             response.status_code,
             project=project,
             asked=asked,
             retry_after=response.headers.get("Retry-After"),
             now=moment_of(response.headers.get("Date")),
-            words=_words(response, hidden) if response.status_code in retry.REFUSED_CHANGE else "",
+            words=_words(response, words_without) if is_refused and words_without is not None else "",
         )
         if problem:
             raise problem
@@ -277,13 +280,13 @@ def _authorities(access: PodosAccess) -> ssl.SSLContext:
         raise FatalPodosError(str(error), project=access.project) from None
 
 
-def _words(response: httpx.Response, hidden: Iterable[str]) -> str:
-    """Return podOS's message for a request it did not accept: one line, shortened, without what was sent."""
+def _words(response: httpx.Response, without: Iterable[str]) -> str:
+    """Return podOS's message for a request it did not accept: one line, shortened, without these texts."""
     try:
-        message = one_line(str(response.json().get("message", "")))
+        message = one_line(str(response.json().get("message", ""))[:MAX_WORDS])
     except (ValueError, AttributeError, RecursionError):
         return ""
-    for text in sorted(hidden, key=len, reverse=True):
+    for text in sorted(without, key=len, reverse=True):
         message = re.sub(re.escape(text), "...", message, flags=re.IGNORECASE)
     return message[:200]
 

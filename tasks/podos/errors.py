@@ -8,7 +8,7 @@ PodosError
     ├── WrongAnswerError       the answer breaks what podOS documents (order, date range, shape)
     └── RefusedChangeError     podOS does not take the change of one order: 400, 404 and their kin
 
-No text here ever holds a token, an e-mail address, a name or an address.
+No text here ever holds a token, an e-mail address, a name or an address: it is in this program's own words.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ class PodosError(Exception):
         project: the project that was asked about.
         asked: the call, such as ``GET /v1/fulfillments``.
         status: the HTTP status, None where there was no answer.
-        words: podOS's own message, where it gave one.
+        words: podOS's own message for a change of one order that it did not take. It may repeat anything that
+            podOS knows of the order: only the desk may keep it. An error that can end a run has none.
     """
 
     def __init__(
@@ -75,8 +76,3 @@ class WrongAnswerError(FatalPodosError):
 
 class RefusedChangeError(FatalPodosError):
     """podOS does not take the change of this one order; ``words`` are its own, without what was sent."""
-
-
-def one_line(said: str) -> str:
-    """Return somebody else's words on one line, without what no database takes: NUL, half a character."""
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in said).split())

@@ -71,7 +71,8 @@ class WindowScan:
         self._page_before: tuple[str, ...] | None = None
         self._last_before: datetime | None = None
         self._empty_pages = 0
-        self._seen: dict[str, datetime | None] = {}
+        self._seen: dict[str, datetime] = {}
+        self._seen_undated: set[str] = set()
         self.until = _utc(until)
         self.reached: datetime | None = None
         self.finished = False
@@ -138,8 +139,10 @@ class WindowScan:
 
     def _is_new(self, row: Row) -> bool:
         """Tell rows already given out; one that changed its date since is new again."""
-        key = _key(row)
-        return key not in self._seen or self._seen[key] != date_of(row, self._field)
+        date = date_of(row, self._field)
+        if date is None:
+            return _key(row) not in self._seen_undated
+        return self._seen.get(_key(row)) != date
 
     def _is_inside(self, row: Row) -> bool:
         date = date_of(row, self._field)
@@ -150,7 +153,10 @@ class WindowScan:
     def _remember(self, rows: Sequence[Row]) -> None:
         for row in rows:
             date = date_of(row, self._field)
-            self._seen[_key(row)] = date
+            if date is None:
+                self._seen_undated.add(_key(row))
+            else:
+                self._seen[_key(row)] = date
             if date is None or self._anchor is None or date <= self._anchor:
                 self._found_at_anchor = True
             if date is not None:
@@ -205,7 +211,7 @@ class WindowScan:
         self._way_back = self._page_before = self._last_before = None
         if anchor is not None:
             floor = anchor - 2 * MARGIN
-            self._seen = {key: date for key, date in self._seen.items() if date is None or date >= floor}
+            self._seen = {key: date for key, date in self._seen.items() if date >= floor}
 
 
 class _WayBack(NamedTuple):

@@ -19,6 +19,8 @@ from tasks.podos.pieces import BrokenJsonError, rows_of_page, shallow_fields
 _NOT_TEXT = "its text is not valid Unicode, a number is out of range, or it is nested too deep"
 MAX_ID_LENGTH = 200
 """PostgreSQL can't index texts of a few thousand bytes: one such row would stop its whole batch."""
+MAX_AMOUNT_LENGTH = 100
+"""What was looked at is remembered: long texts would fill the memory."""
 _PAGE = msgspec.json.Decoder(Page)
 _RAW_PAGE = msgspec.json.Decoder(RawPage)
 _ROW = msgspec.json.Decoder(Fulfillment)
@@ -142,7 +144,9 @@ def _is_id(text: str) -> bool:
 
 
 def _is_amount(price: Price | None) -> bool:
-    return price is None or price.amount is None or _is_decimal(price.amount)
+    if price is None or price.amount is None:
+        return True
+    return len(price.amount) <= MAX_AMOUNT_LENGTH and _is_decimal(price.amount)
 
 
 @lru_cache(maxsize=4096)

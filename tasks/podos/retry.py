@@ -52,7 +52,7 @@ def error_of_status(
         asked: the call, for the operator.
         retry_after: the Retry-After header, in either of its forms.
         now: aware; the moment that an HTTP date counts from, best podOS's own (default: our clock).
-        words: podOS's own message, already known to hold no personal data.
+        words: podOS's own message; the error carries it and does not say it.
     """
     facts = {"project": project, "asked": asked}
     if 200 <= status < 300:
@@ -76,8 +76,7 @@ def error_of_status(
             status=status,
             **facts,
         )
-    message = f"{_ADVICE.get(status, _ADVICE[400])}{': ' + words if words else ''}"
-    return FatalPodosError(message, status=status, words=words, **facts)
+    return FatalPodosError(_ADVICE.get(status, _ADVICE[400]), status=status, words=words, **facts)
 
 
 def retry_after_seconds(header: str | None, *, now: datetime | None = None) -> float | None:

@@ -101,7 +101,8 @@ class Scan:
         self._project = project
         self._rows: list[Row] = []
         self._undated: set[str] = set()
-        self._ids_left = list(plan.ids or ())
+        self._ids = plan.ids or ()
+        self._ids_read = 0
         self._quickest_page_seconds: float | None = None
         self._lanes = [] if plan.ids is not None else [self._lane(plan.since, plan.until)]
         self._is_awaited = False
@@ -128,8 +129,8 @@ class Scan:
         Raises:
             PodosError: as the client's; call again to go on.
         """
-        while len(self._rows) < size and (self._ids_left or self._lanes):
-            if self._ids_left:
+        while len(self._rows) < size and (self._are_ids_left or self._lanes):
+            if self._are_ids_left:
                 await self._read_ids(size)
             else:
                 await self._more_rows()
@@ -143,7 +144,11 @@ class Scan:
     @property
     def finished(self) -> bool:
         """Whether all was read and given out."""
-        return not (self._rows or self._ids_left or self._lanes)
+        return not (self._rows or self._are_ids_left or self._lanes)
+
+    @property
+    def _are_ids_left(self) -> bool:
+        return self._ids_read < len(self._ids)
 
     def _read_to(self, rows: Sequence[Row]) -> datetime | None:
         """Return up to where a scan by ``updatedAt`` has read: only such a scan moves the mark."""
@@ -157,9 +162,8 @@ class Scan:
         return min([newest, *(position for position in positions if position)])
 
     async def _read_ids(self, size: int) -> None:
-        group = self._ids_left[:size]
-        self._rows += await self._client.get_by_ids(group)
-        self._ids_left = self._ids_left[size:]
+        self._rows += await self._client.get_by_ids(self._ids[self._ids_read : self._ids_read + size])
+        self._ids_read += size
 
     async def _more_rows(self) -> None:
         """Wait until any window gave rows or came to its end; raise what ended a reader."""

@@ -61,7 +61,7 @@ async def patch_fulfillment(
             "PATCH",
             path,
             body={"status": status, "tracking": tracking},
-            hidden=[text for text in (code, url) if text],
+            words_without=[text for text in (code, url) if text],
         )
     except UnknownProjectError as error:
         raise _refused("podOS does not know this order", error) from None

@@ -16,7 +16,7 @@ WITHOUT_POSTAL_CODE = frozenset(
     for code in line.split()
 )
 """Countries whose addresses have no postal code, or may leave it out."""
-_PRINT = re.compile(r"print_(?:url|location|technology|preview|width_mm|height_mm)_(\d+)")
+_PRINT = re.compile(r"print_(?:url|location|technology|preview|width_mm|height_mm)_(\d{1,6})")
 _WORDS = {
     "name": "name",
     "address1": "first address line",
@@ -30,6 +30,8 @@ def problems_of(document: dict[str, Any]) -> list[str]:
 
     The reasons name what is missing, never what is there: they go into the history and into logs.
     """
+    if unreadable := document.get("unreadable"):
+        return list(unreadable)
     return [*_address_problems(document["shipping"]), *_item_problems(document["items"])]
 
 

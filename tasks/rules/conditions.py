@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from models.rules import ITEM_FIELDS, METADATA, ORDER_FIELDS, Kind
 from tasks.rules.lines import near
+from tasks.rules.patterns import PatternError, compile_pattern
 
 Document = dict[str, Any]
 Test = Callable[[Any], bool]
@@ -163,10 +164,10 @@ def _textual(name: str, value: str) -> Test:
     wanted = value.casefold()
     if name.endswith("matches"):
         try:
-            search = re.compile(value, re.IGNORECASE).search
-        except re.error as error:
-            raise ConditionError(f"{value!r} is not a regular expression: {error}") from None
-        return lambda given: given is not None and search(_text(given)) is not None
+            fits = compile_pattern(value)
+        except PatternError as error:
+            raise ConditionError(f"{value!r} is not a regular expression that can be used: {error}") from None
+        return lambda given: given is not None and fits(_text(given))
     if name == "starts with":
         return lambda given: given is not None and _text(given).casefold().startswith(wanted)
     if name == "ends with":

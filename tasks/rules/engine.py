@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from models.rules import Action, RuleEvent, RuleForm
-from tasks.rules.conditions import Condition, Document, compile_condition
+from tasks.rules.conditions import Condition, ConditionError, Document, compile_condition
 
 
 class CompiledRule(NamedTuple):
@@ -62,6 +62,16 @@ def compile_rule(form: RuleForm) -> CompiledRule:
         joined_by_all=not form.any,
         other_conditions=any(condition.field != "folder" for condition in conditions),
     )
+
+
+def why_unusable(form: RuleForm | None) -> str | None:
+    """Return why a rule can't be used, None if it can."""
+    try:
+        if form:
+            compile_rule(form)
+    except ConditionError as error:
+        return str(error)
+    return None
 
 
 def _plain(condition: Condition) -> bool:
@@ -148,10 +158,11 @@ def _move(verdict: Verdict, order: Document, rule: str, folder: str) -> list[str
 def _set_items(order: Document, rule: CompiledRule, values: dict[str, str]) -> list[str]:
     fits = rule.item_fits or (lambda _item: True)
     numbers = [number for number, item in enumerate(order["items"], 1) if fits(item)]
-    order["items"] = [
-        {**item, "metadata": {**item["metadata"], **values}} if number in numbers else item
-        for number, item in enumerate(order["items"], 1)
-    ]
+    items = list(order["items"])
+    for number in numbers:
+        item = items[number - 1]
+        items[number - 1] = {**item, "metadata": {**item["metadata"], **values}}
+    order["items"] = items
     place = ", ".join(map(str, numbers)) or "none"
     return [f"item {place}: {key} = {value}" for key, value in values.items()]
 

@@ -10,12 +10,16 @@ from pydantic import BaseModel, ValidationError
 
 MAX_FILE_BYTES = 4_000_000
 MAX_CHARACTERS = 1_000_000
+MAX_DEPTH = 20
+"""A rules file has seven levels. PyYAML looks at all that are open for every sign that it reads."""
 Path = tuple[int | str, ...]
 _Form = TypeVar("_Form", bound=BaseModel)
 
 
 class RulesFileError(Exception):
     """A rules or maps file can't be used; the text has a line ``line N: problem`` for each problem."""
+
+    is_list = True
 
 
 class Located(NamedTuple):
@@ -39,8 +43,7 @@ def read_yaml(text: str) -> Located:
     """
     check_length(text)
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-            raise RulesFileError("line 1: anchors and aliases (`&name`, `*name`) are not possible here")
+        _check_events(text)
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
@@ -49,6 +52,19 @@ def read_yaml(text: str) -> Located:
         raise RulesFileError("line 1: this is not YAML that can be read") from None
     located = Located(None, {})
     return located._replace(value=None if root is None else _value(root, (), located.lines))
+
+
+def _check_events(text: str) -> None:
+    """Refuse what makes a file longer than it looks, or so deep that PyYAML takes very long to read it."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise RulesFileError("line 1: anchors and aliases (`&name`, `*name`) are not possible here")
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            raise RulesFileError(f"line {line}: it is nested too deep")
 
 
 def check_length(text: str) -> None:
@@ -99,7 +115,8 @@ def validated(located: Located, form: type[_Form]) -> _Form:
 
 def told(problems: list[tuple[int, str]]) -> RulesFileError:
     """Return the error that tells problems with their lines, in the sequence of the file."""
-    return RulesFileError("\n".join(f"line {line}: {problem}" for line, problem in sorted(set(problems))))
+    found = sorted(set(problems))
+    return RulesFileError("\n".join(f"line {line}: {' '.join(problem.split())}" for line, problem in found))
 
 
 def near(word: str, known: list[str]) -> str:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
+from graphlib import CycleError, TopologicalSorter
+from itertools import chain, islice
 from typing import NamedTuple
 
 from models.rules import RuleEvent, RuleForm, RulesFile
 from tasks.rules.conditions import ConditionError, compile_condition
 from tasks.rules.engine import CompiledRule, compile_rule
 from tasks.rules.lines import Located, near, read_yaml, told, validated
+
+MAX_PROBLEMS = 100
+"""More of them help nobody, and looking for what was meant takes time."""
+MAX_CIRCLES = 20
 
 
 class LoadedRules(NamedTuple):
@@ -31,13 +37,13 @@ def load_rules(text: str, *, folders: Collection[str], fulfillers: Collection[st
     """
     located = read_yaml(text)
     rules = validated(located, RulesFile).rules
-    problems = [
-        *_twice(rules, located),
-        *_bad_conditions(rules, located),
-        *_unknown(rules, located, "move_to", "folder", folders),
-        *_unknown(rules, located, "send_to", "fulfiller", fulfillers),
-    ]
-    if problems:
+    found = chain(
+        _twice(rules, located),
+        _bad_conditions(rules, located),
+        _unknown(rules, located, "move_to", "folder", folders),
+        _unknown(rules, located, "send_to", "fulfiller", fulfillers),
+    )
+    if problems := list(islice(found, MAX_PROBLEMS)):
         raise told(problems)
     _spell(rules, "move_to", folders)
     _spell(rules, "send_to", fulfillers)
@@ -45,10 +51,12 @@ def load_rules(text: str, *, folders: Collection[str], fulfillers: Collection[st
 
 
 def _twice(rules: list[RuleForm], located: Located) -> Iterator[tuple[int, str]]:
-    names = [rule.name.casefold() for rule in rules]
+    names: set[str] = set()
     for number, rule in enumerate(rules):
-        if names.index(rule.name.casefold()) < number:
+        name = rule.name.casefold()
+        if name in names:
             yield located.line_of(("rules", number, "name")), f"there is already a rule {rule.name!r}"
+        names.add(name)
 
 
 def _bad_conditions(rules: list[RuleForm], located: Located) -> Iterator[tuple[int, str]]:
@@ -83,18 +91,25 @@ def _spell(rules: list[RuleForm], action: str, known: Collection[str]) -> None:
 
 
 def cycle_warnings(rules: list[CompiledRule]) -> list[str]:
-    """Return a warning for each circle in which rules for changed folders could send an order."""
+    """Return a warning for circles in which rules for changed folders could send an order, a few at most."""
     movers = [rule for rule in rules if rule.event is RuleEvent.FOLDER_CHANGED and _target(rule)]
-    after = {rule.name: [next_.name for next_ in movers if _could_follow(rule, next_)] for rule in movers}
-    warnings: dict[frozenset[str], str] = {}
-    for rule in movers:
-        path = _way_back(rule.name, lambda name: after[name])
-        if path and frozenset(path) not in warnings:
-            circle = " -> ".join([*path, rule.name])
-            warnings[frozenset(path)] = (
+    before = {rule.name: [other.name for other in movers if _could_follow(other, rule)] for rule in movers}
+    places = {rule.name: place for place, rule in enumerate(movers)}
+    warnings: list[str] = []
+    while len(warnings) < MAX_CIRCLES:
+        try:
+            TopologicalSorter(before).prepare()
+        except CycleError as error:
+            names: list[str] = error.args[1][:-1]
+            first = names.index(min(names, key=lambda name: places[name]))
+            circle = " -> ".join([*names[first:], *names[:first], names[first]])
+            warnings.append(
                 f"rules could move an order in a circle: {circle}; each fires once for an event, then it ends"
             )
-    return list(warnings.values())
+            before[names[first]] = []  # the next circle is another one
+        else:
+            break
+    return warnings
 
 
 def _target(rule: CompiledRule) -> str | None:
@@ -110,17 +125,3 @@ def _could_follow(rule: CompiledRule, next_: CompiledRule) -> bool:
     if next_.joined_by_all:
         return all(fits)
     return next_.other_conditions or any(fits)
-
-
-def _way_back(start: str, after: Callable[[str], list[str]]) -> list[str] | None:
-    """Return the shortest way from a rule back to itself, None if there is none."""
-    ways, seen = [[start]], set[str]()
-    while ways:
-        way = ways.pop(0)
-        for name in after(way[-1]):
-            if name == start:
-                return way
-            if name not in seen:
-                seen.add(name)
-                ways.append([*way, name])
-    return None

@@ -11,12 +11,29 @@ _LOCATION = re.compile(r"print_location_\d+")
 _NO_MAP = WordMap()
 
 
+class Problem(NamedTuple):
+    """Why an order can't be sent.
+
+    Attributes:
+        text: in words, the order's own among them, for whoever mends the order or the map.
+        told: the same in this program's own words alone, which may go into reports, logs and Prefect.
+    """
+
+    text: str
+    told: str
+
+    @classmethod
+    def own(cls, text: str) -> Problem:
+        """Return a problem that is told without any word of the order."""
+        return cls(text, text)
+
+
 class Mapped(NamedTuple):
     """An order after the maps: a new document, what was changed, and why it can't be sent."""
 
     document: dict[str, Any]
     notes: list[str]
-    problems: list[str]
+    problems: list[Problem]
 
 
 def apply_maps(document: dict[str, Any], maps: Maps) -> Mapped:
@@ -39,7 +56,7 @@ def apply_maps(document: dict[str, Any], maps: Maps) -> Mapped:
             continue
         mapped.document["items"].append(_mapped_item(mapped, maps, number, item))
     if document["items"] and not mapped.document["items"]:
-        mapped.problems.append("every item is on the skip list: nothing is left to send")
+        mapped.problems.append(Problem.own("every item is on the skip list: nothing is left to send"))
     return mapped
 
 
@@ -64,7 +81,8 @@ def _map_method(mapped: Mapped, maps: Maps) -> None:
         if set(words) != {found}:
             mapped.notes.append(f"shipping method {words[0]} = {found}")
     elif methods.missing is Missing.STOP:
-        mapped.problems.append(f"shipping method {words[0]} has no mapping")
+        told = "its shipping method has no mapping"
+        mapped.problems.append(Problem(f"shipping method {words[0]} has no mapping", told))
 
 
 def _mapped_item(mapped: Mapped, maps: Maps, number: int, item: dict[str, Any]) -> dict[str, Any]:
@@ -78,7 +96,8 @@ def _mapped_item(mapped: Mapped, maps: Maps, number: int, item: dict[str, Any]) 
             metadata["print_sku"] = found
             mapped.notes.append(f"item {number}: SKU {sku or '(none)'} = {found}")
         elif found is None and skus.missing is Missing.STOP:
-            mapped.problems.append(f"item {number}: SKU {sku or '(none)'} has no mapping to a print SKU")
+            text = f"item {number}: SKU {sku or '(none)'} has no mapping to a print SKU"
+            mapped.problems.append(Problem(text, f"item {number}: its SKU has no mapping to a print SKU"))
     return {**item, "metadata": metadata}
 
 
@@ -90,7 +109,8 @@ def _map_locations(mapped: Mapped, maps: Maps, number: int, metadata: dict[str, 
         word = metadata[key]
         found = locations.find(word)
         if found is None and locations.missing is Missing.STOP:
-            mapped.problems.append(f"item {number}: print location {word} has no mapping")
+            text = f"item {number}: print location {word} has no mapping"
+            mapped.problems.append(Problem(text, f"item {number}: a print location has no mapping"))
         elif found is not None and found != word:
             metadata[key] = found
             mapped.notes.append(f"item {number}: print location {word} = {found}")

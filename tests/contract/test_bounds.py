@@ -20,7 +20,7 @@ from sqlalchemy import Engine
 
 from models.fulfillers import OrderDeskFulfiller, WebhookFulfiller
 from models.settings import Integration
-from tasks.fulfillers.interface import FulfillerError
+from tasks.fulfillers.interface import FulfillerError, RefusedError
 from tasks.fulfillers.orderdesk import OrderDesk
 from tasks.fulfillers.webhook import Webhook
 from tasks.podos import client as client_module
@@ -187,6 +187,48 @@ def test_plain_http_on_this_machine_never_goes_through_a_proxy(monkeypatch: pyte
         page_of(server.url)
     assert proxy.requests == []
     assert len(server.requests) == 1
+
+
+PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+
+
+def through(proxy: StrangeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Name a proxy in the environment, for everything."""
+    for name in PROXY_VARIABLES:
+        monkeypatch.setenv(name, proxy.url)
+        monkeypatch.setenv(name.lower(), proxy.url)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize("is_https", [False, True])
+@pytest.mark.parametrize("way", ["webhook", "orderdesk"])
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_orders_go_to_fulfillers_past_every_proxy_of_the_environment(
+    desk: Engine, way: str, is_https: bool, authority: trustme.CA, tls: ssl.SSLContext,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+) -> None:  # fmt: skip
+    queue(desk, 1)
+    trust(authority, monkeypatch, tmp_path)
+    with (
+        StrangeServer(answer(b"{}", 401)) as proxy,
+        StrangeServer(answer(b"{}", 401), tls if is_https else None) as server,
+    ):
+        through(proxy, monkeypatch)
+        with pytest.raises(RefusedError):
+            send(desk, ways(server.url)[way])
+    assert server.requests
+    assert proxy.requests == []
+
+
+def test_podos_is_asked_through_the_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    with StrangeServer(answer(b"", 502)) as proxy:
+        through(proxy, monkeypatch)
+        with pytest.raises(RetriablePodosError):
+            page_of("https://podos.example.test", max_attempts=1)
+    (request,) = proxy.requests
+    assert request[0] == "podos.example.test:443"
+    assert TOKEN not in str(request)  # it goes through the tunnel, which is closed to the proxy
 
 
 # --- Size ---------------------------------------------------------------------------------------------------

@@ -203,7 +203,7 @@ def test_what_asking_again_would_not_change_is_asked_once(status: int, kind: typ
     assert type(caught.value) is kind
     assert (caught.value.status, caught.value.project, len(answers.requests)) == (status, "acme", 1)
     assert caught.value.asked == "GET /v1/fulfillments"
-    assert ("pageSize is too large" in str(caught.value)) is (status == 400)
+    assert "too large" not in f"{caught.value} {vars(caught.value)}"  # it could be a buyer's name
 
 
 @pytest.mark.parametrize(

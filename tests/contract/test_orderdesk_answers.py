@@ -42,6 +42,14 @@ def test_a_broken_shipment_hides_no_other() -> None:
     assert shipments(b'{"status":"success","shipments":%b}' % rows) == [ComingBack("DPD", "007", None)]
 
 
+def test_a_code_that_is_a_number_is_kept_to_be_told() -> None:
+    rows = b'[{"tracking_number":1.55012345678e13,"carrier_code":"DPD"},{"tracking_number":15501234567890}]'
+    assert shipments(b'{"status":"success","shipments":%b}' % rows) == [
+        ComingBack("DPD", "15501234567800.0", None),
+        ComingBack("Other", "15501234567890", None),
+    ]
+
+
 @pytest.mark.parametrize("body", [DEEP, b"\xff", b"[]", b"", b'{"status":"success","shipments":%b}' % DEEP])
 def test_an_answer_that_can_not_be_read_is_told(body: bytes) -> None:
     with pytest.raises(FulfillerError):

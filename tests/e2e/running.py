@@ -103,9 +103,9 @@ class System:
         """Run a command of the desk, whatever comes of it."""
         return self._run(DESK, arguments, variables)
 
-    def run_prefect(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run_prefect(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a command of Prefect, whatever comes of it."""
-        return self._run(DESK.with_name("prefect"), arguments, {})
+        return self._run(DESK.with_name("prefect"), arguments, variables)
 
     def _run(
         self, program: Path, arguments: tuple[str, ...], variables: dict[str, str]
@@ -134,7 +134,7 @@ class System:
                 path = f"/deployments/{deployment['id']}/schedules/{schedule['id']}"
                 self.api("PATCH", path, {"active": False})
 
-    def copy_deployment(self, name: str, pool: str, **changes: Any) -> str:
+    def copy_deployment(self, name: str, pool: str, /, **changes: Any) -> str:
         """Put a deployment like another one into a pool of its own, and return its id."""
         template = self.api("GET", "/work_pools/desk")["base_job_template"]
         made = self.call(
@@ -215,8 +215,13 @@ def environment(place: Path) -> dict[str, str]:
 
 
 def start_system(place: Path, *options: str, port: int | None = None, **variables: str) -> System:
-    """Start `desk up`, with these variables too, and wait until it says that all is ready."""
+    """Start `desk up`, with these variables too, and wait until it says that all is ready.
+
+    It makes no password of its own unless told to, whoever has an account on the machine of the tests.
+    """
     port = port or free_port()
+    if "--password" not in options:
+        options = (*options, "--no-password")
     for directory in ("home", "tmp"):
         (place / directory).mkdir(exist_ok=True)
     with (place / "up.log").open("wb") as output:

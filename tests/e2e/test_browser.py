@@ -3,51 +3,25 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect
 
+from tests.e2e.browser import browser
 from tests.e2e.running import System, wait_for
 
 pytestmark = pytest.mark.e2e
-CHROMIUM = shutil.which("chromium")
-PATIENCE_MS = 60_000
-CALM = [
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-sync",
-    "--headless",
-    "--no-first-run",
-    "--no-sandbox",
-]
 
 
 @pytest.fixture
 def page(system: System, tmp_path: Path) -> Iterator[Page]:
     """A browser that nobody has used, at the system's pages."""
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed: apt-get install chromium (.ci/run does)")
-    expect.set_options(timeout=PATIENCE_MS)
-    with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            tmp_path / "profile",
-            executable_path=CHROMIUM,
-            args=CALM,
-            base_url=f"{system.url}/v2/",
-            viewport={"width": 1400, "height": 1300},
-        )
-        context.set_default_timeout(PATIENCE_MS)
-        page = context.pages[0]
+    with browser(tmp_path, base_url=f"{system.url}/v2/") as page:
         yield page
-        page.screenshot(path=tmp_path / "last.png", full_page=True)
-        context.close()
 
 
 def test_a_manual_import_by_its_form_ends_with_the_orders_in_the_folder(system: System, page: Page) -> None:

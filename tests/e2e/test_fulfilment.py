@@ -150,6 +150,7 @@ def _status(shop: Shop, source_id: str) -> str:
 INVALID: dict[str, tuple[str, dict[str, Any], str]] = {
     "address": ("webhook", {"address": "http://printer.example.test/orders"}, "Address"),
     "secret": ("webhook", {"secret": "short"}, "Secret"),
+    "previous secret": ("webhook", {"previous_secret": "short"}, "Previous Secret"),
     "connections": ("webhook", {"connections": 0}, "Connections"),
     "directory": ("folder", {"directory": "orders"}, "Directory"),
     "format": ("folder", {"format": "xml"}, "Format"),

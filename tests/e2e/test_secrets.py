@@ -2,7 +2,8 @@
 
 Only the desk's database holds personal data, and only encrypted settings hold tokens. Everything else is
 searched byte by byte: Prefect's database and storage, logs, temporary files, the home directory, what
-commands said, all with logs at their most talkative.
+commands said, all with logs at their most talkative. podOS, a webhook and Order Desk repeat what they were
+sent and what they know, in messages, headers, reason phrases, references and carriers.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from uuid import uuid4
 
 import pytest
 
+from deployments.sandbox.faults import FAULTS
 from deployments.sandbox.receiver import Receiver
 from deployments.sandbox.server import Sandbox, SandboxSettings
 from tests.e2e.canaries import contents_of, forms_of, found_in, rows_of
@@ -85,18 +87,19 @@ def run_with_faults(system: System, sandbox: Sandbox) -> None:
     runs = [system.start_run(manual, since, **TALKATIVE)]
     runs.append(system.start_run(check, {"integration": "default"}, **TALKATIVE))
     assert [system.finished(run)["state_type"] for run in runs] == ["COMPLETED", "COMPLETED"]
-    for fault in (None, "unordered", "401"):
+    for fault in (None, "503_repeats", "unordered", "401", "400_repeats"):
         system.desk("connect", "slow", "--first-import-date", next(DAYS))  # the next check reads all
         sandbox.faults.ignore_sort = fault == "unordered"
-        if fault == "401":
-            sandbox.faults.then("401", times=3)
+        if fault in FAULTS:
+            sandbox.faults.then(fault, times=3)
         run = system.finished(system.start_run(check, {"integration": "slow"}, **TALKATIVE))
-        assert run["state_type"] == ("FAILED" if fault else "COMPLETED"), run["state"]
+        fails = fault not in {None, "503_repeats"}  # which is asked again
+        assert run["state_type"] == ("FAILED" if fails else "COMPLETED"), run["state"]
         sandbox.faults.reset()
 
 
 def ship_to_podos(system: System, sandbox: Sandbox, source_id: str) -> None:
-    """Send tracking that leads to a person; first podOS refuses it."""
+    """Send tracking that leads to a person; first podOS refuses the token, then the tracking."""
     with sqlite3.connect(system.place / "desk.db", timeout=30) as desk:  # as another program does: no event
         desk.execute(
             "INSERT INTO shipments (order_id, courier, code, url) SELECT id, 'Parcel Co', ?, ? FROM orders "
@@ -109,6 +112,15 @@ def ship_to_podos(system: System, sandbox: Sandbox, source_id: str) -> None:
     refused = system.finished(system.start_run(sync, {"integration": "slow"}, **TALKATIVE))
     sandbox.faults.reset()
     assert refused["state_type"] == "FAILED", refused["state"]
+    sandbox.faults.then("400_repeats", method="PATCH")
+    done = system.finished(system.start_run(sync, {"integration": "slow"}, **TALKATIVE))
+    assert done["state_type"] == "COMPLETED", done["state"]
+    sandbox.faults.reset()
+    (failed,) = json.loads(system.desk("shipments", "--failed", "--json"))
+    assert failed["reason"].startswith("podOS did not accept the tracking (HTTP 400): No parcel for Zoë")
+    assert not is_told(system, failed["reason"])
+    assert is_told(system, "podOS did not accept the tracking (HTTP 400)")
+    system.desk("shipments", "resend", str(failed["id"]))
     sent = system.finished(system.start_run(sync, {"integration": "slow"}, **TALKATIVE))
     assert sent["state_type"] == "COMPLETED", sent["state"]
     order = sandbox.store.get(source_id)
@@ -117,7 +129,7 @@ def ship_to_podos(system: System, sandbox: Sandbox, source_id: str) -> None:
 
 
 def hand_over(system: System, source_id: str) -> list[str]:
-    """Send the order to a webhook and an Order Desk store, also one that refuses; return what was said."""
+    """Send the order to webhooks and Order Desk stores, some of which refuse it; return what was said."""
     mark = uuid4().hex[:8]
     said: list[str] = []
 
@@ -132,11 +144,33 @@ def hand_over(system: System, source_id: str) -> list[str]:
         where = ("--address", store.url, "--store-id", "77")
         desk(*add, "orderdesk", f"store-{mark}", *where, secret=KEY)
         desk("send", source_id, "--to", f"hook-{mark}")
+        parcel = {"carrier_code": f"by hand to {PERSON}", "tracking_number": f"{PERSON}2"}
+        store.shipments[store.FIRST_ID] = [parcel | {"tracking_url": f"https://track.example.test/{PERSON}2"}]
         desk("send", source_id, "--to", f"store-{mark}")
         assert (len(receiver.taken), len(store.orders)) == (1, 1)
+        assert parcel["carrier_code"] in system.desk("shipments", "--json")
         desk(*add, "orderdesk", f"closed-{mark}", *where, secret=f"{PERSON}-not-the-key")
         desk("send", source_id, "--to", f"closed-{mark}", code=1)
+        receiver.faults += ["repeat", "repeat after taking"]
+        for name in ("refuses", "repeats"):
+            desk(*add, "webhook", f"{name}-{mark}", "--address", receiver.url, secret=FULFILLER_SECRET)
+            desk("send", source_id, "--to", f"{name}-{mark}")
+        store.repeats = True
+        desk(*add, "orderdesk", f"refusing-{mark}", *where, secret=KEY)
+        desk("send", source_id, "--to", f"refusing-{mark}")
+    outbox = {one["fulfiller"]: one for one in json.loads(system.desk("outbox", "--json"))}
+    assert PERSON in outbox[f"repeats-{mark}"]["reference"]
+    words = outbox[f"refusing-{mark}"]["reason"]
+    assert words == f"Order Desk did not accept the order (HTTP 400): No parcel for Zoë {PERSON}"
+    assert not is_told(system, words)
+    assert is_told(system, "Order Desk did not accept the order (HTTP 400)")
     return said
+
+
+def is_told(system: System, words: str) -> bool:
+    """Whether an artifact in Prefect says these words."""
+    artifacts = system.api("POST", "/artifacts/filter", {"sort": "CREATED_DESC", "limit": 50})
+    return any(words in str(artifact["data"]) for artifact in artifacts)
 
 
 def _personal_data(system: System) -> Iterator[str]:

@@ -110,8 +110,11 @@ def test_nobody_gets_in_without_the_password_nor_from_another_page(guarded: Syst
     assert httpx.get(reading, auth=(name, password)).is_success
     refused = httpx.post(address, json={}, auth=(name, password))
     assert (refused.status_code, "CSRF" in refused.text) == (403, True)
+    for foreign in ({"Origin": "http://evil.example.test"}, {"Sec-Fetch-Site": "cross-site"}):
+        assert httpx.get(reading, auth=(name, password), headers=foreign).status_code == 403
     asked = {"Origin": "http://evil.example.test", "Access-Control-Request-Method": "POST"}
-    assert "access-control-allow-origin" not in httpx.options(address, headers=asked).headers
+    preflight = httpx.options(address, headers=asked)
+    assert (preflight.status_code, "access-control-allow-origin" in preflight.headers) == (403, False)
     assert httpx.get(guarded.url, follow_redirects=True).status_code == 200  # the page with the login
 
 

@@ -12,7 +12,7 @@ from flows import import_orders
 from models.reports import ImportReport, Outcome
 from models.upstream import HELD_FROZEN, Noted
 from tasks.desk.browse import export_orders, find_order
-from tasks.report import report_markdown
+from tasks.report import report_page
 from tests.commands import RunDesk, refused
 from tests.connected import Connected
 
@@ -76,7 +76,7 @@ def test_a_check_notes_what_changed_once_and_every_order_has_one_outcome(
     assert report.fetched == sum(report.counts.values())
     assert report.counts[Outcome.ALREADY_IMPORTED] >= 4
     assert report.one_line().endswith("changed upstream: canceled 1, held 1, address 1, artwork 1")
-    assert "| Changed upstream: refunded before it shipped | 1 |" in report_markdown(report)
+    assert "| Changed upstream: refunded before it shipped | 1 |" in str(report_page(report))
     assert sorted(one["change"] for one in announced) == ["address", "artwork", "canceled", "held"]
     assert set(announced[0]) == {"event", "id", "source_id", "project", "integration", "change"}
     orders = {one["source_id"]: one for one in export_orders(engine)}
@@ -134,7 +134,7 @@ def test_a_person_lists_takes_and_keeps(connected: Connected, engine: Engine, de
     assert len(json.loads(desk_command("orders", "--changed", "--json").out)) == 2
     shown = desk_command("order", str(one["id"])).out
     assert f"  ship_city: {one['shipping']['city']} -> Newtown Sample" in shown
-    assert f"desk changes take {one['id']}" in shown
+    assert f"desk changes take desk:{one['id']}" in shown
 
     assert desk_command("changes", "take", str(one["id"])).out == "1 change taken over\n"
     kept = desk_command("changes", "keep", str(two["id"]), "--json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ from sqlalchemy import Engine, text
 
 from deployments.sandbox.receiver import Receiver
 from deployments.sandbox.server import Sandbox
+from models.fulfillers import WebhookFulfiller
 from tasks import fulfil
 from tasks.desk import handover_send
 from tasks.desk.errors import RetriableDeskError
-from tests.commands import RunDesk
+from tasks.fulfiller_blocks import load_fulfiller
+from tests.commands import Result, RunDesk, refused
 from tests.connected import Connected
 from tests.sending import queue, states
 
@@ -108,6 +111,43 @@ def test_a_refused_secret_fails_the_command_and_says_what_to_do(
     assert result.code == 1
     assert "refused our key or secret (HTTP 401)" in result.err
     assert '"state": "waiting"' in desk_command("outbox", "--waiting", "--json").out
+
+
+NEXT_SECRET = "the next secret of the tests"
+
+
+def test_a_secret_is_replaced_without_a_post_that_is_refused(
+    desk_command: RunDesk, connected: Connected, secret: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def add(*arguments: str, secret: str) -> Result:
+        monkeypatch.setenv("FULFILLER_SECRET", secret)
+        return desk_command("fulfillers", "add", "webhook", "turning", *arguments)
+
+    def is_rotating() -> bool:
+        listed = json.loads(desk_command("fulfillers", "--json").out)
+        return bool(next(one["rotating"] for one in listed if one["name"] == "turning"))
+
+    address = ("--address", "http://127.0.0.1:9/orders")
+    assert "there is no webhook" in refused(add(*address, "--rotate-secret", secret=SECRET))
+    assert add(*address, secret=SECRET).code == 0
+    assert "no new secret" in refused(add("--rotate-secret", secret=SECRET))
+    assert secrets_of("turning") == (SECRET, None)
+    assert add("--rotate-secret", secret=NEXT_SECRET).code == 0
+    assert secrets_of("turning") == (NEXT_SECRET, SECRET)
+    assert is_rotating()
+    assert "--end-rotation" in refused(add("--rotate-secret", secret="a third secret of the tests"))
+    shown = desk_command("fulfillers")
+    assert SECRET not in shown.out + shown.err
+    assert add("--end-rotation", secret=SECRET).code == 0  # the old one still stands in the environment
+    assert secrets_of("turning") == (NEXT_SECRET, None)
+    assert not is_rotating()
+
+
+def secrets_of(name: str) -> tuple[str, str | None]:
+    fulfiller = asyncio.run(load_fulfiller(name))
+    assert isinstance(fulfiller, WebhookFulfiller)
+    previous = fulfiller.previous_secret
+    return fulfiller.secret.get_secret_value(), previous.get_secret_value() if previous else None
 
 
 def test_what_makes_no_sense_is_refused(desk_command: RunDesk, connected: Connected, secret: None) -> None:

@@ -24,6 +24,7 @@ from tasks.desk.run_history import list_runs
 from tasks.desk.shipment_list import ShipmentSummary, list_shipments
 from tasks.desk.shipments import resend_shipments, void_shipment
 from tasks.podos.errors import RetriablePodosError, TokenRefusedError, UnknownProjectError
+from tasks.shipping import take_file
 from tasks.sync_run import SyncRun
 from tests.builders import insert_order, insert_run, insert_shipment
 from tests.connected import Connected
@@ -511,7 +512,7 @@ def test_no_code_or_token_is_told_to_prefect(
     connected: Connected, engine: Engine, paid: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     from models.shipments import SyncReport
-    from tasks.sync_report import sync_report_markdown
+    from tasks.sync_report import sync_page
 
     ship(engine, connected.sandbox, paid[:10])
     connected.sandbox.store.update(paid[0], status="complete", tracking={"courier": "DPD", "code": "OTHER"})
@@ -522,7 +523,63 @@ def test_no_code_or_token_is_told_to_prefect(
     ours = [
         record.getMessage() for record in caplog.records if not record.name.startswith(("httpx", "httpcore"))
     ]
-    told = "\n".join([*ours, sync_report_markdown(report), report.one_line(), json.dumps(report.as_dict())])
+    told = "\n".join([*ours, str(sync_page(report)), report.one_line(), json.dumps(report.as_dict())])
     for one in list_shipments(engine):
         assert one.code not in told
     assert connected.sandbox.token not in told
+
+
+def test_numbers_of_a_file_that_are_desk_ids_too_swap_no_tracking(
+    connected: Connected, engine: Engine
+) -> None:
+    """The orders ACME-2 to ACME-6 have the desk ids 1 to 5; a file says 3 and 4, without the prefix."""
+    store = connected.sandbox.store
+    for order in store.all():
+        store.remove(order["id"])
+    for number in range(2, 7):
+        dates = dict.fromkeys(("createdAt", "updatedAt"), f"2026-11-02T00:00:0{number}Z")
+        store.add(
+            {"id": f"own-{number}", "fulfillerReference": str(number), "status": "paid", "items": [], **dates}
+        )
+    connected.set(order_prefix="ACME-")
+    connected.check()
+    with engine.connect() as connection:
+        numbers = connection.execute(text("SELECT id, order_number FROM orders ORDER BY id")).all()
+    assert [tuple(row) for row in numbers] == [(number - 1, f"ACME-{number}") for number in range(2, 7)]
+
+    content = b"Order,Courier,Code\n3,DPD,15509990003\n4,DPD,15509990004\n1,DPD,15509990001\n"
+    taken = take_file(engine, content, strict=False, overwrite=False, now=NOW)
+    assert (taken.added, [row.line for row in taken.bad]) == (2, [4])
+    assert connected.sync().counts[SENT] == 2
+    shown = {order["id"]: (order.get("tracking") or {}).get("code") for order in store.all()}
+    assert shown == {
+        **{"own-2": None, "own-3": "15509990003", "own-4": "15509990004"},
+        **{"own-5": None, "own-6": None},
+    }
+
+
+@pytest.mark.parametrize(
+    ("courier", "code", "reason"),
+    [
+        ("DPD", "#N/A", "the code is an error of a spreadsheet"),
+        ("#REF!", "X1", "the courier is an error of a spreadsheet"),
+        ("DPD", "nan", "the code is a word for no value"),
+        ("DPD", "1.55012345678E13", "a spreadsheet made a number of the code"),
+        ("DPD", "15501234567890.0", "a spreadsheet made a number of the code"),
+        ("UPS", "1Z999AA10123456784/1Z999AA10123456795", "the code is more than one"),
+    ],
+)
+def test_what_a_spreadsheet_made_of_a_value_is_not_sent_whoever_wrote_the_row(
+    connected: Connected, engine: Engine, paid: list[str], courier: str, code: str, reason: str
+) -> None:
+    bad, good = fill(engine, connected.sandbox, paid[:2])
+    shipment = insert_shipment(engine, bad, code, courier)
+    insert_shipment(engine, good, '="00340434161094042557"', "'DPD")
+    report = connected.sync()
+    assert (report.counts[FAILED], report.counts[SENT]) == (1, 1)
+    assert (shipments(engine)[shipment].reason or "").startswith(reason)
+    ((source_id, body),) = connected.sandbox.store.patches
+    assert (source_id, body["tracking"]["courier"]) == (paid[1], "DPD")
+    assert body["tracking"]["code"] == "00340434161094042557"
+    insert_shipment(engine, bad, "15501234567890", "DPD")  # the right row of the next day
+    assert connected.sync().counts[SENT] == 1

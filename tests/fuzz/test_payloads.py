@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -44,6 +45,9 @@ SETTINGS = ImportSettings(
     sync_tracking=True,
 )
 _NUMBERS = count(1)
+BLANK = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 
 
 class Floor:
@@ -156,8 +160,8 @@ def _check_exact(sent: dict[str, Any], kept: dict[str, Any]) -> None:
         "ship_name": _plain(address["contactName"]),
         "ship_address1": _plain(address["line1"]),
         "ship_postal_code": _plain(address.get("postalCode")),
-        "fulfiller_reference": _plain(sent.get("fulfillerReference")),
-        "merchant_reference": _plain(sent.get("merchantReference")),
+        "fulfiller_reference": _seen(sent.get("fulfillerReference")),
+        "merchant_reference": _seen(sent.get("merchantReference")),
         "email": _plain(sent["contactInformation"]["email"]),
         "phone": _plain(sent["contactInformation"].get("phone")),
         "package_weight_g": float(sent["packageWeight"]),
@@ -180,6 +184,12 @@ def _check_items(sent: dict[str, Any], kept: Sequence[dict[str, Any]]) -> None:
 
 def _plain(value: str | None) -> str | None:
     return (value or "").replace("\x00", "").strip() or None
+
+
+def _seen(value: str | None) -> str | None:
+    """Return a reference without what shows nothing."""
+    seen = "".join(" " if unicodedata.category(char) == "Zs" else char for char in value or "")
+    return "".join(char for char in seen if char.isprintable() and not BLANK.match(char)).strip() or None
 
 
 def _money(value: object) -> Decimal | None:

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from models.desk import RunState
 from tasks.desk.errors import RetriableDeskError
-from tasks.spreadsheet import unguarded
+from tasks.text_cells import from_csv_cell
 from tests.builders import insert_order, insert_rejected, insert_run
 from tests.commands import RunDesk, refused
 
@@ -95,10 +95,10 @@ def test_every_value_of_a_csv_export_comes_back(desk_command: RunDesk, cli_engin
     orders = [json.loads(line) for line in desk_command("orders", "export").out.splitlines()]
     for line, order, text in zip(lines, orders, evil, strict=True):
         assert not line["phone"].startswith(("=", "+", "-", "@", "\t"))
-        assert unguarded(line["shipping_name"]) == order["shipping"]["name"] == text
-        assert unguarded(line["phone"]) == order["phone"] == text
-        assert unguarded(line["shipping_address1"]) == order["shipping"]["address1"]
-        assert unguarded(line["order_number"]) == order["order_number"]
+        assert from_csv_cell(line["shipping_name"]) == order["shipping"]["name"] == text
+        assert from_csv_cell(line["phone"]) == order["phone"] == text
+        assert from_csv_cell(line["shipping_address1"]) == order["shipping"]["address1"]
+        assert from_csv_cell(line["order_number"]) == order["order_number"]
 
 
 def test_an_export_to_a_file_is_private_and_complete(

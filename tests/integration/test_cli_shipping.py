@@ -12,7 +12,7 @@ from tests.builders import insert_order
 from tests.commands import RunDesk, refused
 
 KEYS = [
-    *("id", "order", "source_id", "courier", "code", "url", "state"),
+    *("id", "order", "source_id", "country", "courier", "code", "url", "state"),
     *("attempts", "next_attempt_at", "reason", "sent_at"),
 ]
 
@@ -35,7 +35,7 @@ def test_ship_one_order(desk_command: RunDesk, order: int) -> None:
     assert (shown["courier"], shown["code"], shown["state"]) == ("dpd", "0001", "waiting")
     assert shown["url"] == "https://track.dpd.co.uk/search?reference=0001"
     again = desk_command("ship", "source-a", "--courier", "dpd", "--code", "0001")
-    assert again.out == "shipment 1 of order A-1 is in the desk already (waiting)\n"
+    assert again.out == "shipment 1 of order A-1 to US is in the desk already (waiting)\n"
     (listed,) = json.loads(desk_command("shipments", "--json").out)
     assert listed == shown
 
@@ -49,6 +49,10 @@ def test_ship_one_order(desk_command: RunDesk, order: int) -> None:
         ("A-1", "--courier", "DPD", "--code", "1", "--csv", "x.csv"),
         ("A-1", "A-2", "--courier", "DPD", "--code", "1"),
         ("A-1", "--courier", "DPD", "--code", " "),
+        ("A-1", "--courier", "DPD", "--code", "#N/A"),
+        ("A-1", "--courier", "#REF!", "--code", "1"),
+        ("A-1", "--courier", "DPD", "--code", "1.55E+13"),
+        ("A-1", "--courier", "UPS", "--code", "1Z999AA10123456784, 1Z999AA10123456795"),
         ("A-1", "--courier", "DPD", "--code", "1", "--url", "nonsense"),
         ("A-1", "--courier", "DPD", "--code", "1", "--shipped-at", "soon"),
         ("A-9", "--courier", "DPD", "--code", "1"),
@@ -111,7 +115,7 @@ def test_a_server_that_is_away_changes_nothing(
 ) -> None:
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
     result = desk_command("ship", "A-1", "--courier", "DPD", "--code", "1")
-    assert (result.code, result.out, result.err) == (0, "added shipment 1 of order A-1\n", "")
+    assert (result.code, result.out, result.err) == (0, "added shipment 1 of order A-1 to US\n", "")
 
 
 def test_a_file_that_is_too_large_is_named_with_line_and_limit(

@@ -105,3 +105,27 @@ def test_a_second_parcel_comes_back_as_well(desk: Engine) -> None:
     assert fetch(desk, shelf, now=NOW + timedelta(days=1)) == 1
     assert fetch(desk, shelf, now=NOW + timedelta(days=31)) == 0
     assert len(shelf.looks) == 2
+
+
+@pytest.mark.parametrize(
+    ("courier", "code"),
+    [
+        ("UPS", "#N/A"),
+        ("UPS", "nan"),
+        ("UPS", "1.55012345678e+13"),
+        ("#REF!", "X1"),
+        ("UPS", "AB12345, AB12346"),
+    ],
+)
+def test_what_a_spreadsheet_made_of_a_value_does_not_come_back(
+    desk: Engine, caplog: pytest.LogCaptureFixture, courier: str, code: str
+) -> None:
+    bad, good = handed_over(desk, 2)
+    shelf = Shelf()
+    shelf.parcels[f"R{bad}"] = [ComingBack(courier, code, None)]
+    shelf.parcels[f"R{good}"] = [ComingBack("'UPS", '="0034"', None)]
+    assert fetch(desk, shelf) == 1
+    with desk.connect() as connection:
+        rows = connection.execute(text("SELECT order_id, courier, code FROM shipments")).all()
+    assert [tuple(row) for row in rows] == [(good, "UPS", "0034")]
+    assert f"order desk:{bad} shipped, but: " in caplog.text

@@ -16,9 +16,17 @@ from tasks.desk.copying import copy_desk
 from tasks.desk.engine import make_engine, open_desk
 from tasks.desk.errors import DeskRefusedError
 from tasks.desk.folders import add_folder
-from tests.builders import fill_folder, insert_lease, insert_order, insert_rejected, insert_run
+from tests.builders import (
+    fill_folder,
+    insert_lease,
+    insert_order,
+    insert_rejected,
+    insert_run,
+    insert_shipment,
+)
 from tests.commands import RunDesk, refused
 from tests.conftest import _postgres_database
+from tests.odd_values import plant
 
 
 @pytest.fixture
@@ -99,3 +107,30 @@ def test_a_target_on_sqlite_is_refused_and_not_made(desk_command: RunDesk, tmp_p
     other = tmp_path / "other.db"
     assert "desk backup" in refused(desk_command("copy-to", f"sqlite:///{other}"))
     assert not other.exists()
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value", "problem"),
+    [
+        ("shipments", "shipped_at", "'23/11/2026'", "shipped_at can't be read: it is not a time such as"),
+        ("shipments", "code", "CAST('155' AS BLOB)", "code can't be read: it is bytes or a number, not text"),
+        ("shipments", "code", "'a' || char(0) || 'b'", "the desk's database refused: "),
+        ("shipments", "attempts", "4294967296", "the desk's database refused: "),
+        ("shipments", "order_id", "4711", "the desk's database refused: "),
+        ("orders", "metadata", "'[1]'", "metadata can't be read: it is not the JSON that belongs there"),
+    ],
+)
+def test_what_can_not_be_copied_is_named_by_its_row_and_nothing_else_is_lost(
+    source: Engine, target: Engine, table: str, column: str, value: str, problem: str
+) -> None:
+    for order in range(1, 41):
+        insert_shipment(source, order, code=f"D{order}")
+    assert plant(source, table, 17, column, value)
+    with pytest.raises(DeskRefusedError) as caught:
+        copy_desk(source, target, silent)
+    message = str(caught.value)
+    assert message.startswith(f"table {table}, id 17: {problem}")
+    assert message.endswith("; correct it and copy again")
+    good = {"shipped_at": "NULL", "code": "'D17'", "attempts": "0", "order_id": "17", "metadata": "'{}'"}
+    plant(source, table, 17, column, good[column])
+    assert copy_desk(source, target, silent)["shipments"] == 40

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from tasks.desk.shipment_list import list_shipments
 from tasks.drop_folder import DropFolderError, FileResult, take_folder
+from tasks.safe_files import Directory
 from tests.builders import insert_order
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -97,12 +98,12 @@ def test_the_same_name_again_keeps_both_files(cli_engine: Engine, drop: Path) ->
 def test_a_crash_between_taking_and_moving_adds_nothing_twice(
     cli_engine: Engine, drop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def crash(*_: object) -> None:
+    def crash(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     put(drop, "a.csv", GOOD)
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "replace", crash)
+        patched.setattr(Directory, "rename", crash)
         with pytest.raises(KeyboardInterrupt):
             take(cli_engine, drop)
     (result,) = take(cli_engine, drop)

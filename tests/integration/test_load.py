@@ -110,7 +110,7 @@ def test_an_order_without_design_waits_in_needs_attention_with_its_reason(desk: 
 
     detail = find_order(desk, "s-2").as_dict()
     assert detail["folder"] == "Needs Attention"
-    assert "no design address: item 1, print 1 (front)" in str(detail["history"])
+    assert "no design address: item 1, print 1" in str(detail["history"])
     assert [one.source_id for one in run.report.attention] == ["s-2"]
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 
 from models.privacy import age
 from tasks.desk import erasing
@@ -242,6 +243,40 @@ def test_the_bytes_are_gone_from_the_file(
 def remains(database: Path) -> list[str]:
     files = [path for path in database.parent.iterdir() if path.name.startswith(database.name)]
     return [path.name for path in files if any(one in path.read_bytes() for one in BYTES)]
+
+
+@pytest.fixture
+def insecure_sqlite() -> Iterator[None]:
+    """Every connection begins as SQLite's own default has it; Debian builds it with secure_delete on."""
+
+    def switch_off(connection: Any, _record: object) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute("PRAGMA secure_delete=OFF")
+
+    event.listen(Engine, "connect", switch_off)
+    yield
+    event.remove(Engine, "connect", switch_off)
+
+
+def emptied_log(engine: Engine) -> None:
+    """Bring all that was written into the file; what SQLite freed stays in it as it is."""
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_what_erasing_frees_is_overwritten_whatever_sqlite_does_by_itself(
+    insecure_sqlite: None, desk: Engine
+) -> None:
+    database = Path(str(desk.url.database))
+    insert_order(desk, ship_name="Lingers " * 50)  # long: what takes its place covers a part of it
+    run(desk, "UPDATE orders SET ship_name = NULL")
+    emptied_log(desk)
+    assert b"Lingers" in database.read_bytes(), "this SQLite overwrites by itself: the test says nothing"
+
+    erase(desk, personal_order(desk, ship_name="Kanarienvogel " * 50))
+    emptied_log(desk)
+    assert b"Kanarienvogel" not in database.read_bytes()
 
 
 def test_a_file_in_use_is_said_and_cleaned_by_the_next_try(

@@ -124,7 +124,7 @@ def test_a_rule_that_is_off_stays_off_when_its_file_is_loaded_again(desk: Engine
     save_rules(desk, [HOLD, rule("Other", {"hold": "x"}, enabled=False)])
     switch_rule(desk, "Hold", enabled=False)
     save_rules(desk, [rule("Other", {"hold": "x"}, enabled=True), HOLD])
-    assert [(one.form.name, one.enabled) for one in list_rules(desk)] == [("Other", True), ("Hold", False)]
+    assert [(one.name, one.enabled) for one in list_rules(desk)] == [("Other", True), ("Hold", False)]
     save_rules(desk, [])
     assert list_rules(desk) == []
 

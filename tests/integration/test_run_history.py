@@ -65,7 +65,7 @@ def test_a_run_as_json(desk: Engine) -> None:
 def test_a_running_run_with_a_living_lease_runs(desk: Engine) -> None:
     insert_run(desk, state=RunState.RUNNING, finished_at=None)
     insert_lease(desk, "check:default", expires_at=now() + timedelta(minutes=1))
-    assert list_runs(desk)[0].state is RunState.RUNNING
+    assert list_runs(desk)[0].state == RunState.RUNNING
 
 
 @pytest.mark.parametrize("lease", ["check:default", "check:other", None])
@@ -80,7 +80,7 @@ def test_a_running_run_without_a_living_lease_crashed(desk: Engine, lease: str |
 @pytest.mark.parametrize("state", [RunState.COMPLETED, RunState.FAILED, RunState.CRASHED])
 def test_a_finished_run_keeps_its_state_without_a_lease(desk: Engine, state: RunState) -> None:
     insert_run(desk, state=state)
-    assert list_runs(desk)[0].state is state
+    assert list_runs(desk)[0].state == state
 
 
 def test_past_checks_are_those_of_the_integration_newest_first(desk: Engine) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,11 +12,13 @@ import pytest
 from sqlalchemy import Engine
 
 from deployments.sandbox.receiver import Receiver
+from models.desk import OutboxState
 from tasks.desk.browse import find_order
 from tasks.desk.handover_list import hold_order, release_order, resend_handovers
 from tasks.fulfil import Prepared
 from tasks.fulfillers.interface import RefusedError
 from tasks.fulfillers.webhook import Webhook
+from tasks.rules.maps import Problem
 from tests.documentation import ROOT
 from tests.sending import NOW, SECRET, queue, send, states
 
@@ -131,9 +134,11 @@ def test_held_and_refunded_orders_are_never_sent(desk: Engine) -> None:
 def test_an_order_that_is_not_fit_goes_to_needs_attention_with_all_reasons(desk: Engine) -> None:
     (id_,) = queue(desk, 1)
     with Receiver(SECRET) as receiver:
-        send(desk, way_to(receiver), prepare=lambda one: Prepared(one, [], ["no city", "no state"]))
+        problems = [Problem("no SKU Adas-Mug", "no SKU"), Problem.own("no city")]
+        run = send(desk, way_to(receiver), prepare=lambda one: Prepared(one, [], problems))
     assert receiver.taken == {}
-    assert states(desk)[0][:2] == ("failed", "no city; no state")
+    assert states(desk)[0][:2] == ("failed", "no SKU Adas-Mug; no city")
+    assert [note.reason for note in run.report.notes[OutboxState.FAILED]] == ["no SKU; no city"]
     assert find_order(desk, str(id_)).order["folder"] == "Needs Attention"
 
 
@@ -145,3 +150,23 @@ def test_a_resent_order_is_known_again(desk: Engine) -> None:
         send(desk, way_to(receiver))
     assert len(receiver.taken) == 1
     assert states(desk)[0][0] == "already_there"
+
+
+def test_while_the_secret_is_replaced_a_post_is_good_by_the_old_and_by_the_new_one(desk: Engine) -> None:
+    queue(desk, 3)
+    for secret in (SECRET, "the secret that was before it"):
+        with Receiver(secret) as receiver:
+            send(desk, lambda: Webhook(receiver.url, SECRET, previous_secret="the secret that was before it"))
+            assert receiver.problems == []
+            assert len(receiver.taken) == 3
+        resend_handovers(desk, [1, 2, 3], now=NOW)
+    with Receiver("a third secret of the tests") as receiver, pytest.raises(RefusedError):
+        send(desk, lambda: Webhook(receiver.url, SECRET, previous_secret="the secret that was before it"))
+    assert set(receiver.problems) == {"the signature is wrong"}
+
+
+def test_a_post_that_was_signed_long_ago_is_refused(desk: Engine) -> None:
+    queue(desk, 1)
+    with Receiver(SECRET) as receiver, pytest.raises(RefusedError):
+        send(desk, lambda: Webhook(receiver.url, SECRET, clock=lambda: time.time() - 301))
+    assert receiver.problems == ["the timestamp is old"]

@@ -50,8 +50,15 @@ def test_a_plain_sql_insert_is_a_whole_shipment(desk: Engine) -> None:
     order = insert_order(desk, source_id="source-a", order_number="A-1")
     shipment = insert_shipment(desk, order)
     assert by_id(desk)[shipment].as_dict() == {
-        **{"id": shipment, "order": "A-1", "source_id": "source-a", "courier": "Royal Mail", "code": "AB123"},
-        **{"url": None, "state": "waiting", "attempts": 0, "next_attempt_at": None},
+        **{"id": shipment, "order": "A-1", "source_id": "source-a", "country": "US"},
+        **{
+            "courier": "Royal Mail",
+            "code": "AB123",
+            "url": None,
+            "state": "waiting",
+            "attempts": 0,
+            "next_attempt_at": None,
+        },
         **{"reason": None, "sent_at": None},
     }
     (parcel,) = take_due(desk, "default", now=datetime.now(UTC), limit=10)
@@ -108,7 +115,7 @@ def test_strict_takes_all_or_none(desk: Engine) -> None:
 
 def test_a_large_file_is_taken_in_one_go(desk: Engine) -> None:
     order = insert_order(desk, order_number="A-1")
-    content = b"order,courier,code\n" + b"".join(b"A-1,DPD,%d\n" % number for number in range(3000))
+    content = b"order,courier,code\n" + b"".join(b"A-1,DPD,%d\n" % number for number in range(1, 3001))
     assert take_file(desk, content, strict=True, overwrite=False, now=NOW).added == 3000
     assert len(siblings_of(desk, [order])[order]) == 3000
 

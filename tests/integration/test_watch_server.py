@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -39,16 +41,14 @@ class Server:
         return Looker(engine, self, lambda: self.clock)
 
 
-async def _get(looker: Looker, path: str) -> httpx.Response:
-    transport = httpx.ASGITransport(app=create_app(looker))
-    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-        return await client.get(path)
+async def _get(looker: Looker, path: str, headers: dict[str, str]) -> httpx.Response:
+    app: Any = create_app(looker, frozenset({"desk.example.test"}))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
+        return await client.get(path, headers=headers)
 
 
-def get(looker: Looker, path: str) -> httpx.Response:
-    import asyncio
-
-    return asyncio.run(_get(looker, path))
+def get(looker: Looker, path: str, **headers: str) -> httpx.Response:
+    return asyncio.run(_get(looker, path, headers))
 
 
 def samples(looker: Looker) -> dict[tuple[str, ...], float]:
@@ -103,6 +103,16 @@ def test_nothing_personal_is_given(desk: Engine) -> None:
     assert [word for word in ("ada@", "Ada", "Lovelace", "02134", "Boston") if word in text] == []
 
 
+@pytest.mark.parametrize("path", ["/metrics", "/health"])
+def test_no_web_page_reads_them(desk: Engine, path: str) -> None:
+    looker = Server().looker(desk)
+    assert get(looker, path, Host="desk.example.test").status_code in {200, 503}
+    assert get(looker, path, Host="evil.example.test:9464").status_code == 421
+    foreign = ({"Origin": "http://evil.example.test"}, {"Sec-Fetch-Site": "cross-site"})
+    link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    assert [get(looker, path, **headers).status_code for headers in (*foreign, link)] == [403] * 3
+
+
 def test_every_metric_is_documented(desk: Engine) -> None:
     insert_run(desk)
     watch(desk, CHECK)
@@ -135,3 +145,4 @@ def test_it_is_served_on_a_port(cli_engine: Engine, monkeypatch: pytest.MonkeyPa
         assert httpx.get(f"{address}/health").json() == {"well": True, "troubles": []}
         assert "podos_desk_well 1.0" in httpx.get(f"{address}/metrics").text
         assert httpx.get(f"{address}/docs").status_code == 404
+        assert httpx.get(f"{address}/metrics", headers={"Host": "evil.example.test"}).status_code == 421

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import re
@@ -15,6 +16,7 @@ import pytest
 import typer
 import yaml
 
+from deployments.ask_again import LARGEST_BODY_BYTES
 from deployments.cli import app
 from deployments.environment import PREFECT_DEFAULTS
 from deployments.exit_codes import ExitCode
@@ -23,8 +25,10 @@ from deployments.sandbox.server import SandboxSettings
 from deployments.setup import BIRTH, SILENCE
 from models.desk import FIRST_FOLDERS, NEEDS_ATTENTION, RunState, metadata
 from models.forms import ManualImport
+from models.fulfillers import KINDS, own_fields
 from models.orders import NewItem, NewOrder
 from models.reports import Outcome
+from models.rules import RulesFile
 from models.settings import OWN_FIELDS, CountryFilter, Environment, Integration, Status
 from tasks.desk.engine import BUSY_TIMEOUT_SECONDS
 from tasks.desk.leases import RENEW_EVERY_SECONDS, TERM
@@ -42,7 +46,8 @@ from tasks.podos.client import (
     PodosClient,
 )
 from tasks.podos.scan import Scan
-from tasks.rules.lines import MAX_CHARACTERS, MAX_FILE_BYTES
+from tasks.rules.lines import MAX_CHARACTERS, MAX_DEPTH, MAX_FILE_BYTES
+from tasks.rules.patterns import MAX_MEMORY, MAX_TEXT
 from tasks.shipment_files import MAX_COLUMNS, MAX_LINE_CHARACTERS, MAX_ROWS
 from tasks.shipment_files import MAX_FILE_BYTES as MAX_CSV_BYTES
 from tasks.transform import PRINT_KEYS
@@ -50,6 +55,7 @@ from tests.documentation import (
     PAGES,
     ROOT,
     anchors,
+    code_blocks,
     codes,
     everything,
     examples,
@@ -57,6 +63,7 @@ from tests.documentation import (
     page,
     rows,
     section,
+    shell_commands,
 )
 
 KNOWN_HOSTS = {"127.0.0.1", "api.podos.io", "keepachangelog.com", "semver.org"}
@@ -188,8 +195,11 @@ LIMITS = {
     + "; 10 to connect",
     "All of an answer": seconds_of(SLOWEST_ANSWER_SECONDS),
     "Largest answer": f"{MAX_ANSWER_BYTES >> 20} MB",
+    "Request asked again": f"{LARGEST_BODY_BYTES // 1_000_000} MB",
     "CSV file of shipments": f"{MAX_CSV_BYTES // 1_000_000} MB, {MAX_ROWS:,} rows",
     "File of rules or maps": f"{MAX_CHARACTERS:,} characters",
+    "Pattern of a rule": f"{MAX_MEMORY >> 20} MB",
+    "Text for a pattern": f"{MAX_TEXT:,} characters",
     "Tries of one request": str(retry.MAX_ATTEMPTS),
     "Retry-After that is waited for": seconds_of(retry.MAX_RETRY_AFTER_SECONDS),
     "Batch size": f"{', '.join(map(str, BATCH_SIZES[:-1]))} orders, then {BATCH_SIZES[-1]}; "
@@ -216,6 +226,8 @@ def test_the_documented_limits_are_those_of_the_code() -> None:
     shape = f"{MAX_COLUMNS} columns, {MAX_LINE_CHARACTERS:,} characters a line"
     assert shape in reasons["CSV file of shipments"]
     assert f"{MAX_FILE_BYTES // 1_000_000} MB" in reasons["File of rules or maps"]
+    most = RulesFile.model_json_schema()["properties"]["rules"]["maxItems"]
+    assert f"{most:,} rules, {MAX_DEPTH} levels" in reasons["File of rules or maps"]
     others = (orderdesk.MAX_ANSWER_BYTES >> 20, webhook.MAX_ANSWER_BYTES >> 10)
     assert "Order Desk's {} MB, a webhook's {} KB".format(*others) in reasons["Largest answer"]
     assert orderdesk.SLOWEST_ANSWER_SECONDS == SLOWEST_ANSWER_SECONDS
@@ -347,6 +359,49 @@ def test_nothing_private_and_no_strange_address_is_in_the_documentation() -> Non
 
 def test_the_documentation_has_examples_that_are_run() -> None:
     assert {example.page.name for example in examples()} >= {"README.md", "database.md", "mapping.md"}
+
+
+WRITES_A_FILE = re.compile(
+    r"\bpg_dump(all)?\s|VACUUM INTO|\.(backup|dump|clone)\b \S|\btar -?-?c"
+    r"|\b(cp|scp|rsync|install -m|tee|dd|touch) "
+    r"|\b(cat|echo|printf|desk|psql|python3?|sqlite3) .*[^-<>=]>>? ?[\w/~\"$]"
+)
+FOR_ALL = {"cat /etc/ssl/certs/ca-certificates.crt private.pem > all.pem"}
+"""Commands whose file everybody may read: certificates."""
+OURS = ("desk backup ", "sh deployments/compose/new-settings.sh ")
+"""Programs that make files for their user alone, each with a test of its own."""
+
+
+def writing_commands() -> list[str]:
+    """Return the documented commands that write files, with what stands before them in their block."""
+    found = []
+    for _, block in shell_commands():
+        lines = block.splitlines()
+        for number, line in enumerate(lines):
+            if WRITES_A_FILE.search(line) and not line.strip().startswith(OURS):
+                found.append("\n".join(lines[: number + 1]))
+    return found
+
+
+def test_a_documented_command_that_writes_a_file_makes_it_for_its_user_alone() -> None:
+    found = set(writing_commands()) - FOR_ALL
+    for tool in ("pg_dump", "VACUUM INTO", ".backup", "tar -c", "touch"):
+        assert any(tool in command for command in found), (
+            f"no command with {tool} was found: is the search blind?"
+        )
+    assert sorted(command for command in found if "umask 077" not in command) == []
+
+
+def test_every_setting_of_a_fulfiller_is_documented() -> None:
+    documented = "\n".join(cells[0] for cells in rows(section(page("docs/fulfillers.md"), "Settings")))
+    titles = {str(kind.model_fields[name].title) for kind in KINDS.values() for name in own_fields(kind)}
+    assert [title for title in titles if title not in documented] == []
+
+
+def test_no_example_relies_on_assert() -> None:
+    for path in PAGES:
+        for code in code_blocks(path.read_text("utf-8"), "python"):
+            assert not any(isinstance(node, ast.Assert) for node in ast.walk(ast.parse(code))), path
 
 
 def test_the_messages_of_the_runbook_are_those_of_the_program() -> None:

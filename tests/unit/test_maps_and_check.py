@@ -8,7 +8,7 @@ import pytest
 
 from models.maps import MapKind, Maps, Missing, WordMap
 from tasks.rules.check import problems_of
-from tasks.rules.maps import apply_maps, map_carrier
+from tasks.rules.maps import Problem, apply_maps, map_carrier
 
 STOP = Missing.STOP
 
@@ -55,12 +55,19 @@ def test_words_are_replaced_case_blind_and_the_order_given_stays_as_it_is() -> N
 def test_what_has_no_mapping_stops_the_order_with_all_reasons_where_the_map_says_so() -> None:
     kinds = (MapKind.PRINT_LOCATION, MapKind.PRINT_SKU, MapKind.SHIPPING_METHOD)
     mapped = apply_maps(order(item(), item(sku=None)), {kind: WordMap(missing=STOP) for kind in kinds})
-    assert mapped.problems == [
+    assert [problem.text for problem in mapped.problems] == [
         "shipping method std has no mapping",
         "item 1: print location front has no mapping",
         "item 1: SKU TEE-M has no mapping to a print SKU",
         "item 2: print location front has no mapping",
         "item 2: SKU (none) has no mapping to a print SKU",
+    ]
+    assert [problem.told for problem in mapped.problems] == [
+        "its shipping method has no mapping",
+        "item 1: a print location has no mapping",
+        "item 1: its SKU has no mapping to a print SKU",
+        "item 2: a print location has no mapping",
+        "item 2: its SKU has no mapping to a print SKU",
     ]
 
 
@@ -75,9 +82,8 @@ def test_items_on_the_skip_list_are_left_out_and_an_order_of_nothing_else_stops(
     mapped = apply_maps(order(item(sku="Gift"), item()), maps)
     assert [one["sku"] for one in mapped.document["items"]] == ["TEE-M"]
     assert mapped.notes == ["item 1 left out: SKU Gift is on the skip list"]
-    assert apply_maps(order(item(sku="GIFT")), maps).problems == [
-        "every item is on the skip list: nothing is left to send"
-    ]
+    nothing_left = Problem.own("every item is on the skip list: nothing is left to send")
+    assert apply_maps(order(item(sku="GIFT")), maps).problems == [nothing_left]
 
 
 @pytest.mark.parametrize(

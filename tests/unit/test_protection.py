@@ -13,7 +13,8 @@ from prefect.settings import (
 
 from deployments.cli import run
 from deployments.exit_codes import ExitCode
-from deployments.local import PasswordNeededError, address_of, protect
+from deployments.local import address_of
+from deployments.password import PasswordNeededError, protect
 
 PASSWORD = "desk:a-long-password-4711"
 CSRF = "PREFECT_SERVER_CSRF_PROTECTION_ENABLED"

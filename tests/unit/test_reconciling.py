@@ -11,7 +11,7 @@ import pytest
 from models.podos import Fulfillment
 from models.reconciling import Difference, Finding, OrderHere, ReconcileReport, ShipmentHere
 from models.reports import Outcome
-from tasks.reconcile_report import reconcile_markdown
+from tasks.reconcile_report import reconcile_page
 from tasks.reconciling import compare, to_resend, why_not_here
 from tasks.transform import to_orders
 from tasks.upstream import ADDRESS
@@ -158,7 +158,7 @@ def test_the_report_lists_a_bounded_number_and_counts_all() -> None:
     report.add([Finding(Difference.STATUS, "other")])
     assert (report.counts[Difference.MISSED], report.alarming) == (50, 50)
     assert len(report.as_dict()["examples"]["missed"]) == 20
-    text = reconcile_markdown(report)
+    text = str(reconcile_page(report))
     assert text.index("## Should be here") < text.index("## Not here: status")
     assert "... and 30 more" in text
     assert "| Not here: frozen in podOS | 0 |" in text

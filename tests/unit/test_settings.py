@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from models.filters import CountryMode, ImportSettings
-from models.fulfillers import KINDS, own_fields
+from models.fulfillers import KINDS, WebhookFulfiller, own_fields
 from models.settings import (
     COUNTRIES,
     OWN_FIELDS,
@@ -27,6 +27,8 @@ from models.web_address import checked_base_url
 from tasks.integrations import access_of, problems_of
 
 TOKEN = "secret-token-4711"
+SECRET = "a-secret-of-a-webhook-4711"
+WEBHOOK = {"address": "https://printer.example.test/orders", "secret": SECRET}
 
 TITLES = {
     "project": "Project Name",
@@ -310,3 +312,23 @@ def test_a_snapshot_is_plain_json_with_every_setting() -> None:
     assert json.loads(json.dumps(snapshot)) == snapshot
     assert snapshot.keys() == {field.name for field in fields(ImportSettings)}
     assert snapshot["first_import_date"] == "2026-07-01"
+
+
+@pytest.mark.parametrize(
+    ("previous", "kept"),
+    [(None, None), ("", None), ("  ", None), ("the secret before it ", "the secret before it")],
+)
+def test_a_previous_secret_may_be_left_empty(previous: str | None, kept: str | None) -> None:
+    webhook = WebhookFulfiller.model_validate(WEBHOOK | {"previous_secret": previous})
+    found = webhook.previous_secret
+    assert (found.get_secret_value() if found else None) == kept
+
+
+@pytest.mark.parametrize(
+    ("previous", "problem"), [("short", "shorter than 16"), (f" {SECRET}", "is the same as the secret")]
+)
+def test_a_previous_secret_is_as_long_as_any_and_another_one(previous: str, problem: str) -> None:
+    with pytest.raises(ValidationError, match=problem) as refused:
+        WebhookFulfiller.model_validate(WEBHOOK | {"previous_secret": previous})
+    assert problems_of(refused.value, WebhookFulfiller).startswith("Previous Secret: ")
+    assert SECRET not in str(refused.value)

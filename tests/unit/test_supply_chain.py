@@ -1,13 +1,22 @@
-"""`make audit`: what fails, and what only warns."""
+"""The lock files: what is installed is known by its hash. `make audit`: what fails, and what only warns."""
 
 from __future__ import annotations
 
 import os
+import re
+import tomllib
+from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from tests import supply_chain
-from tests.supply_chain import audit, judge, unfit
+from tests.docker_context import dockerfile
+from tests.lock_files import DEV_LOCK, LOCK, pins, with_plain_pins
+from tests.supply_chain import audit, judge, requirements_of, unfit
+
+ROOT = Path(__file__).parents[2]
+PIN = re.compile(r"[\w.-]+(\[[\w, -]+\])?==\S+( ; [^\n\\]+)?( \\\n    --hash=sha256:[0-9a-f]{64})+\n")
 
 
 def said(**package: object) -> dict[str, object]:
@@ -61,3 +70,51 @@ def test_where_a_package_lets_one_choose_the_choice_counts() -> None:
     either = "Artistic License OR GNU General Public License (GPL)"
     assert unfit([("text-unidecode", "1.3", either)]) == []
     assert unfit([("another", "1.3", either)]) != []
+
+
+# --- The lock files -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lock", [LOCK, DEV_LOCK], ids=lambda lock: lock.name)
+def test_every_pin_has_hashes_and_nothing_else_is_in_the_file(lock: Path) -> None:
+    found = pins(lock.read_text("utf-8"))
+    assert len(found) > 100
+    assert [pin.split()[0] for pin in found if not PIN.fullmatch(pin)] == []
+
+
+@pytest.mark.parametrize("lock", [LOCK, DEV_LOCK], ids=lambda lock: lock.name)
+def test_an_older_pip_finds_each_pin_with_and_without_its_extras(lock: Path) -> None:
+    text = lock.read_text("utf-8")
+    assert with_plain_pins(text) == text
+    assert "\nsqlalchemy==" in text
+    assert "\nsqlalchemy[asyncio]==" in text
+
+
+def test_a_pin_with_extras_gets_one_without() -> None:
+    pin = "a[x, y]==1 \\\n    --hash=sha256:0\n"
+    assert with_plain_pins(f"{pin}b==2 \\\n    --hash=sha256:1\n") == (
+        f"a==1 \\\n    --hash=sha256:0\n{pin}b==2 \\\n    --hash=sha256:1\n"
+    )
+
+
+def test_the_tests_run_on_what_the_program_is_installed_with() -> None:
+    assert requirements_of([LOCK]) <= requirements_of([DEV_LOCK])
+
+
+def test_what_builds_the_program_is_in_the_lock() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    needed = [Requirement(line) for line in project["build-system"]["requires"]]
+    locked = {pin.name: next(iter(pin.specifier)).version for pin in requirements_of([LOCK])}
+    assert [one.name for one in needed if not one.specifier.contains(locked[one.name])] == []
+    assert project["build-system"]["requires"] == project["project"]["optional-dependencies"]["build"]
+
+
+def test_nothing_is_installed_without_a_hash() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    options = dict(re.findall(r"^(\w+) := (-m pip install .*)$", makefile, re.MULTILINE))
+    assert "--require-hashes --only-binary :all:" in options["LOCKED"]
+    assert "--no-index --no-deps --no-build-isolation" in options["EDITABLE"]
+    recipes = [line for line in makefile.splitlines() if line.startswith("\t") and "pip install" in line]
+    assert recipes == []
+    for line in (line for line in dockerfile() if "pip install" in line):
+        assert re.search("--require-hashes --only-binary :all:|--no-index --no-deps", line)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,18 +12,8 @@ from models.desk import OutboxState
 from models.podos import HeldTracking
 from models.shipments import Parcel, Sibling, Tracking
 from tasks.couriers import TRACKING_ADDRESSES, shown_name, tracking_address
-from tasks.tracking_rules import (
-    UnfitShipmentError,
-    before_asking,
-    clean_code,
-    clean_courier,
-    clean_url,
-    decide,
-    holder_of_place,
-    is_there,
-    outgoing,
-    shipped_moment,
-)
+from tasks.outbox_rules import Verdict
+from tasks.tracking_rules import before_asking, decide, holder_of_place, is_there, outgoing, place_of
 
 TRACKING = Tracking("Royal Mail", "AB123", "https://example.test/AB123")
 
@@ -48,52 +37,6 @@ def parcel(**changes: Any) -> Parcel:
 
 def sibling(id_: int, state: str, *, overwrite: bool = False) -> Sibling:
     return Sibling(id_, 1, f"code-{id_}", state, overwrite)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "  ", None, "\x00", "AB\n12", "AB\x1b[31m", "x" * 201, "3,40434E+17", "1.2E+20", "9e+5"]
-)
-def test_unusable_codes_are_refused(text: str | None) -> None:
-    with pytest.raises(UnfitShipmentError):
-        clean_code(text)
-
-
-@pytest.mark.parametrize("text", ["0034", "00340434161094042557", "JD 0002 1234", "1E5", "äß-1"])
-def test_codes_are_text_and_stay_what_they_are(text: str) -> None:
-    assert clean_code(f"  {text}\t") == text
-
-
-@pytest.mark.parametrize("text", ["", "\u200b\x07", "x" * 101, None])
-def test_unusable_couriers_are_refused(text: str | None) -> None:
-    with pytest.raises(UnfitShipmentError, match="courier"):
-        clean_courier(text)
-
-
-@pytest.mark.parametrize(
-    "text", ["javascript:alert(1)", "track.test/1", "https://", "https://a b.test", "http://["]
-)
-def test_what_is_no_web_address_is_refused(text: str) -> None:
-    with pytest.raises(UnfitShipmentError, match="url"):
-        clean_url(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "moment"),
-    [
-        ("", None),
-        ("2026-11-23", datetime(2026, 11, 23, tzinfo=UTC)),
-        ("2026-11-23T09:30", datetime(2026, 11, 23, 9, 30, tzinfo=UTC)),
-        ("2026-11-23T09:30+01:00", datetime(2026, 11, 23, 8, 30, tzinfo=UTC)),
-    ],
-)
-def test_shipped_at_is_an_instant(text: str, moment: datetime | None) -> None:
-    assert shipped_moment(text) == moment
-
-
-@pytest.mark.parametrize("text", ["yesterday", "23/11/2026", "0001-01-01T00:00+14:00"])
-def test_shipped_at_that_is_no_date_is_refused(text: str) -> None:
-    with pytest.raises(UnfitShipmentError, match="no date"):
-        shipped_moment(text)
 
 
 def test_a_carrier_code_is_shown_by_its_name_and_gets_that_ones_address() -> None:
@@ -137,7 +80,7 @@ def test_an_unknown_courier_has_no_address_and_keeps_its_name() -> None:
     ],
 )
 def test_one_shipment_has_the_place(siblings: list[Sibling], holder: int | None) -> None:
-    assert holder_of_place(parcel(), [*siblings, sibling(5, "waiting")]) == holder
+    assert holder_of_place(parcel(), place_of([*siblings, sibling(5, "waiting")])) == holder
 
 
 @pytest.mark.parametrize(
@@ -151,7 +94,7 @@ def test_one_shipment_has_the_place(siblings: list[Sibling], holder: int | None)
 def test_one_that_may_overwrite_goes_first_and_the_newest_of_them(
     siblings: list[Sibling], holder: int | None
 ) -> None:
-    assert holder_of_place(parcel(overwrite=True), siblings) == holder
+    assert holder_of_place(parcel(overwrite=True), place_of(siblings)) == holder
 
 
 @given(
@@ -167,13 +110,13 @@ def test_never_two_waiting_shipments_have_the_place(rows: list[tuple[str, bool]]
         one.id
         for one in family
         if one.state == "waiting"
-        and holder_of_place(parcel(id=one.id, overwrite=one.overwrite), family) is None
+        and holder_of_place(parcel(id=one.id, overwrite=one.overwrite), place_of(family)) is None
     ]
     assert len(free) <= 1
 
 
 def test_an_order_of_another_project_waits() -> None:
-    verdict = before_asking(parcel(), "other", [])
+    verdict = before_asking(parcel(), "other", place_of([]))
     assert verdict is not None
     assert verdict.state is OutboxState.WAITING
 
@@ -221,7 +164,7 @@ def test_overwrite_replaces_all_but_the_very_same() -> None:
     assert decide(may, TRACKING, HeldTracking("a", "complete", "DPD", "ZZ"), ()).send == TRACKING
     assert decide(may, TRACKING, HeldTracking("a", "complete", "DPD", "AB123"), ()).send == TRACKING
     same = HeldTracking("a", "complete", *TRACKING)
-    assert decide(may, TRACKING, same, ()).verdict == (OutboxState.ALREADY_THERE, None, None)
+    assert decide(may, TRACKING, same, ()).verdict == Verdict(OutboxState.ALREADY_THERE)
     assert decide(may, TRACKING, HeldTracking("a", "refunded"), ()).send is None
 
 

@@ -304,11 +304,18 @@ def test_white_space_around_and_nul_inside_are_dropped() -> None:
         ({"fulfillerReference": "  ", "merchantReference": " M-8"}, "M-8"),
         ({"fulfillerReference": None, "merchantReference": None}, "11112222"),
         ({"fulfillerReference": "", "merchantReference": ""}, "11112222"),
+        ({"fulfillerReference": "\ufeffF\u200b7\u00a08\x07 "}, "F7 8"),
+        ({"fulfillerReference": "\u200b\u00a0", "merchantReference": "M-8\u00ad"}, "M-8"),
     ],
 )
 def test_the_order_number(references: dict[str, Any], number: str) -> None:
     assert one_order(**references).order_number == number
     assert one_order(replace(SETTINGS, order_prefix="ACME-"), **references).order_number == f"ACME-{number}"
+
+
+def test_references_are_kept_as_they_are_seen() -> None:
+    order = one_order(fulfillerReference=" F\u200b7", merchantReference="M\u00a08\n")
+    assert (order.fulfiller_reference, order.merchant_reference) == ("F7", "M 8")
 
 
 def test_every_field_of_an_order_arrives() -> None:
@@ -394,7 +401,7 @@ def test_a_print_without_design_needs_attention_and_says_which_one() -> None:
             },
         ]
     )
-    expected = "no design address: item 2, print 2 (back); item 2, print 3"
+    expected = "no design address: item 2, print 2; item 2, print 3"
     assert attention_reason(found) == expected
     assert to_orders([found], SETTINGS)[0].attention == expected
 
