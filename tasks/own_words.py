@@ -43,8 +43,8 @@ def in_own_words(
         try:
             return await step(*args, **kwargs)
         except Exception as error:
-            if not _is_worded(error):
-                raise fault_of(error).with_traceback(error.__traceback__) from None
+            if (fault := fault_of(error)) is not error:
+                raise fault.with_traceback(error.__traceback__) from None
             error.__cause__, error.__suppress_context__ = None, True
             raise
 
@@ -59,8 +59,10 @@ def _is_worded(error: Exception) -> bool:
     return module.startswith((*_OURS, *_OF_PREFECT)) or is_away
 
 
-def fault_of(error: BaseException) -> FaultError:
-    """Return the fault that a foreign error is: its kind, and the last place in this program."""
+def fault_of(error: Exception) -> Exception:
+    """Return this program's own errors as they are, and a foreign one as a fault: its kind, and where it was raised."""
+    if _is_worded(error):
+        return error
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_ours(frame.filename)]
     place = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
     return FaultError(f"unexpected {_kind(error)}{place}: see the log of the run, and report it")

@@ -9,6 +9,7 @@ from typing import Any
 
 from markdown_it import MarkdownIt
 from sqlalchemy import JSON, Column, Engine, Table, Text, select, update
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from models.desk import metadata
 
@@ -38,8 +39,14 @@ def plant(engine: Engine, text: str) -> None:
     """Write a text, with the row's number behind it, into every text column of every row of the desk."""
     for table in metadata.sorted_tables:
         for column in table.columns:
-            if column.name not in KEPT.get(table.name, set()) and isinstance(column.type, (Text, JSON)):
+            if column.name not in KEPT.get(table.name, set()) and isinstance(_stored(column), (Text, JSON)):
                 _plant(engine, table, column, text)
+
+
+def _stored(column: Column[Any]) -> TypeEngine[Any]:
+    """Return what a column is in the database: text stands behind types of the project's own."""
+    kind = column.type
+    return kind.impl_instance if isinstance(kind, TypeDecorator) else kind
 
 
 def _plant(engine: Engine, table: Table, column: Column[Any], text: str) -> None:
@@ -48,7 +55,7 @@ def _plant(engine: Engine, table: Table, column: Column[Any], text: str) -> None
         for number, row in enumerate(connection.execute(select(*keys)).all(), 1):
             mine = [key == value for key, value in zip(keys, row, strict=True)]
             value: Any = f"{text} {number}"
-            if isinstance(column.type, JSON):
+            if isinstance(_stored(column), JSON):
                 notes = {"packing_notes": [{"text": value}], "additional_files": [{"name": value}]}
                 value = notes if column.name == "extras" else {value: value}
             connection.execute(update(table).where(*mine).values({column: value}))

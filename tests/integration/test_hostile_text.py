@@ -240,7 +240,8 @@ MAY = {
 }
 """What writes for people, and the files that may use it: each takes text through ``tasks.text_cells``."""
 WRITES_JSON_FOR_PROGRAMS = {
-    *("models/alerts.py", "models/filters.py", "tasks/desk/order_form.py", "tasks/podos/parsing.py")
+    *("models/alerts.py", "models/filters.py", "tasks/desk/order_form.py", "tasks/desk/references.py"),
+    "tasks/podos/parsing.py",
 }
 
 
