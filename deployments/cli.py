@@ -30,7 +30,7 @@ from deployments.commands import (
     system,
     watching,
 )
-from deployments.exit_codes import STOPPED, ExitCode, exit_code_of, lines_of
+from deployments.exit_codes import STOPPED, ExitCode, end_on_sigterm, exit_code_of, lines_of
 from deployments.output import say
 
 TOPICS = (
@@ -71,6 +71,7 @@ for topic in TOPICS:
 
 def main() -> None:
     """Run the command line of this process and exit with its code."""
+    end_on_sigterm()
     sys.exit(run())
 
 

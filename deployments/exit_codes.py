@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import traceback
 from enum import IntEnum
 from pathlib import Path
+from typing import NoReturn
 
 _OURS = ("deployments.", "flows.", "tasks.", "models.")
 _MAX_LENGTH = 500
@@ -46,6 +48,7 @@ EXIT_CODES = {
     "deployments.environment.EnvironmentRefusedError": ExitCode.BAD_INPUT,
     "pydantic_core._pydantic_core.ValidationError": ExitCode.BAD_INPUT,
     "builtins.KeyboardInterrupt": ExitCode.INTERRUPTED,
+    "deployments.exit_codes.Terminated": ExitCode.TERMINATED,
     "prefect.exceptions.TerminationSignal": ExitCode.TERMINATED,
 }
 """By the error's full name, so that nothing heavy is imported to look one up; the nearest base counts."""
@@ -53,6 +56,22 @@ EXIT_CODES = {
 
 STOPPED = frozenset({ExitCode.INTERRUPTED, ExitCode.TERMINATED})
 """The codes of a command that a person or the system asked to end."""
+
+
+class Terminated(KeyboardInterrupt):
+    """The system asked the command to end, by SIGTERM."""
+
+
+def end_on_sigterm() -> None:
+    """Let SIGTERM end this process as Ctrl-C does, in a sentence and with an exit code of its own.
+
+    Prefect's engine handles the signal while a flow runs, and sends it again to whoever handled it before.
+    """
+
+    def end(_number: int, _frame: object) -> NoReturn:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, end)
 
 
 def exit_code_of(error: BaseException) -> ExitCode:
