@@ -58,7 +58,7 @@ STOPPED = frozenset({ExitCode.INTERRUPTED, ExitCode.TERMINATED})
 """The codes of a command that a person or the system asked to end."""
 
 
-class Terminated(KeyboardInterrupt):
+class Terminated(BaseException):
     """The system asked the command to end, by SIGTERM."""
 
 

@@ -60,7 +60,7 @@ def _is_worded(error: Exception) -> bool:
 
 
 def fault_of(error: Exception) -> Exception:
-    """Return an error of this program as it is, and a foreign one as a fault: its kind, and where it came up."""
+    """Return an error of this program as it is, and a foreign one as a fault: its kind and its place."""
     if _is_worded(error):
         return error
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_ours(frame.filename)]

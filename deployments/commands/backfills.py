@@ -10,6 +10,7 @@ import typer
 from deployments.commands.imports import print_report, run_and_watch
 from deployments.commands.integrations import Name
 from deployments.environment import prepare_prefect
+from deployments.exit_codes import Terminated
 from deployments.output import AsJson, say
 
 WINDOWS = 8
@@ -52,7 +53,7 @@ def backfill(
     )
     try:
         report = run_and_watch(lambda: backfill_orders(request, return_state=True), name)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Terminated):
         say(GOES_ON)
         raise
     print_report(report, as_json=as_json)
