@@ -24,6 +24,8 @@ from models.settings import Environment
 
 API_PATH = "/api"
 CSRF_PROTECTION = {"PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true"}
+IN_PROCESS = frozenset({"prefect-in-memory", "ephemeral-prefect"})
+"""Prefect's services, such as the actions of automations, ask the API of their own process by these names."""
 _PAGES_ABOUT_THE_API = ("/docs", "/docs/oauth2-redirect", "/redoc")
 
 
@@ -42,7 +44,10 @@ def guarded(application: Application) -> SameOrigin:
     """Return Prefect's application behind our layers."""
     has_password = get_current_settings().server.api.auth_string is not None
     policy = Policy(
-        hosts=Environment().allowed_hosts(), checks_host=not has_password, closed_to_links=_api_path()
+        hosts=Environment().allowed_hosts(),
+        checks_host=not has_password,
+        closed_to_links=_api_path(),
+        in_process=IN_PROCESS,
     )
     return SameOrigin(ClosedPaths(AskAgain(application), closed_paths(_api_path())), policy)
 

@@ -56,15 +56,19 @@ class Policy:
         checks_host: whether the Host header must name the server. It need not where a password is asked for:
             a rebound page does not have it.
         closed_to_links: no link of another page opens this path or one below it. ``/``: none at all.
+        in_process: names by which the server's own process asks it, without a connection.
     """
 
     hosts: frozenset[str] = frozenset()
     checks_host: bool = True
     closed_to_links: str = "/"
+    in_process: frozenset[str] = frozenset()
 
     def refusal(self, scope: Scope) -> Refusal | None:
         """Return why a request or websocket is not answered, None if it is."""
         headers = _Headers(scope)
+        if self._is_in_process(scope):
+            return None
         if self.checks_host and not self._is_own(headers.host):
             return UNKNOWN_HOST
         if not all(self._is_same(origin, headers.host) for origin in headers.all(b"origin")):
@@ -72,6 +76,14 @@ class Policy:
         if set(headers.all(b"sec-fetch-site")) <= _OWN_SITES or self._is_link(scope, headers):
             return None
         return FOREIGN_PAGE
+
+    def _is_in_process(self, scope: Scope) -> bool:
+        """Return whether no connection brought the request.
+
+        Of a connection, the server's address stands here. No header changes it.
+        """
+        name, port = scope.get("server") or (None, None)
+        return port is None and name in self.in_process
 
     def _is_own(self, host: str | None) -> bool:
         return host is not None and (host in self.hosts or is_loopback(name_of(host)))

@@ -155,9 +155,11 @@ def hand_over(system: System, source_id: str) -> list[str]:
         for name in ("refuses", "repeats"):
             desk(*add, "webhook", f"{name}-{mark}", "--address", receiver.url, secret=FULFILLER_SECRET)
             desk("send", source_id, "--to", f"{name}-{mark}")
-        store.repeats = True
-        desk(*add, "orderdesk", f"refusing-{mark}", *where, secret=KEY)
-        desk("send", source_id, "--to", f"refusing-{mark}")
+        with FakeOrderDesk() as other:  # a store that has not got the order yet
+            other.repeats = True
+            where = ("--address", other.url, "--store-id", "77")
+            desk(*add, "orderdesk", f"refusing-{mark}", *where, secret=KEY)
+            desk("send", source_id, "--to", f"refusing-{mark}")
     outbox = {one["fulfiller"]: one for one in json.loads(system.desk("outbox", "--json"))}
     assert PERSON in outbox[f"repeats-{mark}"]["reference"]
     words = outbox[f"refusing-{mark}"]["reason"]

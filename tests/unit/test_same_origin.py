@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import httpx
 import pytest
+from prefect.server.api.clients import BaseClient
 from pydantic import ValidationError
 
-from deployments.asgi import Message, Receive, Scope, Send
+from deployments.asgi import Message, Receive, Scope, Send, answer_with_text
+from deployments.guarded_server import IN_PROCESS
 from deployments.same_origin import FOREIGN_PAGE, UNKNOWN_HOST, Policy, SameOrigin
 from models.settings import Environment
 from models.web_address import authority_of, checked_authorities, name_of
@@ -240,3 +243,35 @@ def test_what_is_no_host_is_refused_and_named(text: str) -> None:
     with pytest.raises(ValidationError, match="is not a host such as") as refused:
         Environment(desk_allowed_hosts=f"desk.example.test, {text}")
     assert repr(text) in str(refused.value)
+
+
+# --- The server's own process -------------------------------------------------------------------------------
+
+SERVICES = Policy(in_process=frozenset({"prefect-in-memory"}))
+
+
+def test_the_process_of_the_server_itself_is_answered() -> None:
+    """As Prefect's automations ask when they start a run."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["server"] == ("prefect-in-memory", None)
+        await answer_with_text(send, 200, "")
+
+    async def asked_by_itself() -> int:
+        transport = httpx.ASGITransport(app=SameOrigin(application, SERVICES))  # type: ignore[arg-type]
+        async with httpx.AsyncClient(transport=transport) as client:
+            return (await client.post("http://prefect-in-memory/api")).status_code
+
+    assert asyncio.run(asked_by_itself()) == 200
+
+
+@pytest.mark.parametrize("server", [("127.0.0.1", 4200), ("/run/desk.sock", None), None])
+def test_a_connection_does_not_become_the_process_by_its_host_header(
+    server: tuple[str, int | None] | None,
+) -> None:
+    asked_for: Scope = {**scope(("host", "prefect-in-memory")), "server": server}
+    assert SERVICES.refusal(asked_for) == UNKNOWN_HOST
+
+
+def test_the_names_are_those_that_prefect_uses() -> None:
+    assert BaseClient()._http_client.base_url.host in IN_PROCESS
