@@ -258,7 +258,7 @@ def test_the_process_of_the_server_itself_is_answered() -> None:
         await answer_with_text(send, 200, "")
 
     async def asked_by_itself() -> int:
-        transport = httpx.ASGITransport(app=SameOrigin(application, SERVICES))  # type: ignore[arg-type]
+        transport = httpx.ASGITransport(app=SameOrigin(application, SERVICES))
         async with httpx.AsyncClient(transport=transport) as client:
             return (await client.post("http://prefect-in-memory/api")).status_code
 
