@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import prefect.context
@@ -44,7 +45,7 @@ ME, ALICE, BOB = account("me", OWN), account("alice", 1_200_344, "/usr/bin/zsh")
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty home of Prefect, on a machine of our own, where nothing is set."""
     for name in (SERVER_VARIABLE, CLIENT_VARIABLE, "PREFECT_API_URL"):
         monkeypatch.setenv(name, "")  # so that it is as it was at the end, whoever sets it
@@ -52,7 +53,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
     monkeypatch.setattr(password, "_accounts", lambda: SYSTEM)
     monkeypatch.setattr(prefect.context, "GLOBAL_SETTINGS_CONTEXT", prefect.context.root_settings_context())
-    return tmp_path
+    outer = prefect.context.SettingsContext.__var__.set(None)  # type: ignore[arg-type]  # that of a harness which other tests started
+    yield tmp_path
+    prefect.context.SettingsContext.__var__.reset(outer)
 
 
 @pytest.fixture
