@@ -196,10 +196,15 @@ def _by_name(
 
 
 def _projects_and_prefixes(connection: Connection) -> tuple[list[str], list[str]]:
-    """Return all that the runs know, who are few beside the orders."""
-    prefix = RUNS.c.settings["order_prefix"].as_string()
-    rows = connection.execute(select(RUNS.c.project, prefix).distinct()).all()
-    return sorted({row[0] for row in rows}), sorted({row[1] for row in rows if row[1]})
+    """Return all that the runs know, who are few beside the orders.
+
+    Settings are read here: the database would fail at one row whose settings are no JSON.
+    """
+    rows = connection.execute(select(RUNS.c.project, RUNS.c.settings).distinct()).all()
+    prefixes = (settings.get("order_prefix") for _, settings in rows)
+    return sorted({row[0] for row in rows}), sorted(
+        {name for name in prefixes if name and isinstance(name, str)}
+    )
 
 
 def _matches(

@@ -283,7 +283,11 @@ def test_a_packed_page_is_read_and_asked_for() -> None:
 
 @pytest.mark.parametrize(
     ("body", "headers"),
-    [(b"no gzip at all", PACKED), (EMPTY, {"Content-Encoding": "br"}), (gzip.compress(EMPTY, mtime=0)[:-12], PACKED)],
+    [
+        (b"no gzip at all", PACKED),
+        (EMPTY, {"Content-Encoding": "br"}),
+        (gzip.compress(EMPTY, mtime=0)[:-12], PACKED),
+    ],
 )
 def test_what_can_not_be_unpacked_is_asked_for_again(body: bytes, headers: dict[str, str]) -> None:
     with StrangeServer(answer(body, headers=headers)) as server, pytest.raises(RetriablePodosError):

@@ -19,13 +19,15 @@ from tasks.podos.client import PodosAccess, PodosClient
 from tasks.sync_run import SyncRun
 from tasks.tracking import send_batch
 from tests.builders import insert_order, insert_run, insert_shipment
-from tests.odd_values import BAD_TEXT, EVERYTHING, NO_TEXT, plant
+from tests.odd_values import BAD_TEXT, EVERYTHING, JSON, NO_TEXT, plant
 
 TEXT = {*NO_TEXT, *BAD_TEXT, "deep JSON"}
+NO_VALUE = {"infinity", "JSON's null"}
+NO_CODE = {*JSON, "a German date", "a half", "an address"}
 FAILS = {
     "order_id": set(EVERYTHING) - {"two"},
-    "courier": TEXT,
-    "code": TEXT,
+    "courier": TEXT | NO_VALUE,
+    "code": TEXT | NO_VALUE | NO_CODE,
     "url": set(EVERYTHING) - {"nothing"},
     "overwrite": set(EVERYTHING),
 }
