@@ -29,7 +29,7 @@ $(BIN)/.installed-dev: $(BIN)/.installed requirements-dev.lock
 install: $(BIN)/.installed ## Make .venv with the program and what it runs on
 
 demo: $(BIN)/.installed ## Import the sandbox podOS's orders into a fresh desk, and show the report
-	@$(BIN)/python -m deployments.demo
+	@$(BIN)/python -m deployments.stack.demo
 
 test: $(BIN)/.installed-dev ## Run all tests
 	$(BIN)/python -m pytest
@@ -53,7 +53,7 @@ soak: $(BIN)/.installed-dev ## Everything at once against a podOS at its worst: 
 	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 audit: $(BIN)/.installed-dev ## No known vulnerable package in the lock files, and only licences that fit
-	$(BIN)/python -m tests.supply_chain
+	$(BIN)/python -m tests.support.supply_chain
 
 check: format-check lint types imports migrations audit test ## All that .ci/run asks for
 
@@ -78,7 +78,7 @@ migrations: $(BIN)/.installed-dev ## The migrations make exactly the tables of m
 	DESK_DATABASE_URL=sqlite:///$$scratch/desk.db $(BIN)/alembic check
 
 lock: ## Pin the dependencies anew, with their hashes (needs uv)
-	$(PYTHON) -m tests.lock_files --upgrade
+	$(PYTHON) -m tests.support.lock_files --upgrade
 
 clean: ## Remove .venv and what tools left behind
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .demo build *.egg-info

@@ -18,7 +18,15 @@ from models.desk import WindowState
 from models.forms import Backfill
 from models.reports import ImportReport
 from models.settings import Environment, Integration
-from tasks.desk.backfills import (
+from tasks.backfill.fan_out import (
+    Progress,
+    added_up,
+    check_workers,
+    hand_out_window,
+    note_the_dead,
+    still_running,
+)
+from tasks.backfill.store import (
     BackfillRequest,
     WindowRecord,
     plan_backfill,
@@ -31,23 +39,15 @@ from tasks.desk.backfills import (
 from tasks.desk.engine import opened_desk
 from tasks.desk.errors import DeskError
 from tasks.desk.leases import HeldLease
-from tasks.integrations import load_integration
-from tasks.own_words import in_own_words
-from tasks.pacing import open_podos
-from tasks.planning import Window, split_at, split_evenly, window_of_import
+from tasks.imports.report import publish_report, reason_of
+from tasks.imports.windows import Window, split_at, split_evenly, window_of_import
 from tasks.podos.client import PodosClient
-from tasks.podos.cuts import cuts_by_count
 from tasks.podos.errors import FatalPodosError
 from tasks.podos.scan import ScanPlan, newest_date, oldest_date
-from tasks.report import publish_report, reason_of
-from tasks.windows import (
-    Progress,
-    added_up,
-    check_workers,
-    hand_out_window,
-    note_the_dead,
-    still_running,
-)
+from tasks.podos.split import cuts_by_count
+from tasks.prefect_api.foreign_errors import in_own_words
+from tasks.prefect_api.integrations import load_integration
+from tasks.prefect_api.pacing import open_podos
 
 POLL_SECONDS = 2.0
 

@@ -15,10 +15,10 @@ from flows.import_orders import FAILURES, check, failed
 from models.watching import Work
 from tasks.desk.leases import LeaseHeldError
 from tasks.desk.runs import CoveredError
-from tasks.integrations import integration_names, load_integration
-from tasks.late_runs import drop_late_runs, due_at
-from tasks.own_words import in_own_words
-from tasks.watching import SKIPPED, watched
+from tasks.monitoring.record import SKIPPED, watched
+from tasks.prefect_api.foreign_errors import in_own_words
+from tasks.prefect_api.integrations import integration_names, load_integration
+from tasks.prefect_api.schedules import drop_late_runs, due_at
 
 
 def _run_name() -> str:

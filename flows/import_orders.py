@@ -18,14 +18,10 @@ from prefect.states import Failed
 from models.desk import RunState
 from models.reports import ImportReport, Outcome, RuleCounts
 from models.settings import Environment, Integration
-from tasks.announcing import announce_order_events
-from tasks.apply_rules import look_at_what_happened
-from tasks.collecting import collecting_seldom
+from tasks.concurrency import collecting_seldom
 from tasks.desk.engine import opened_desk
 from tasks.desk.errors import DeskError
 from tasks.desk.leases import HeldLease
-from tasks.desk.orders import holds_orders
-from tasks.desk.rules import rules_are_on
 from tasks.desk.runs import (
     begin_run,
     finish_run,
@@ -36,17 +32,21 @@ from tasks.desk.runs import (
     refuse_if_covered,
     vouch,
 )
-from tasks.desk.set_aside import note_gone, waiting_rows
-from tasks.extract import extract_orders
-from tasks.integrations import IntegrationError
-from tasks.load import ImportRunContext, load_orders, recognize
-from tasks.pacing import open_podos
-from tasks.planning import OVERLAP, WindowError, furthest_mark, plan_check, unsure_since, went_back_to
+from tasks.imports.extract import extract_orders
+from tasks.imports.load import ImportRunContext, load_orders, recognize
+from tasks.imports.rejected import note_gone, waiting_rows
+from tasks.imports.report import publish_report, reason_of
+from tasks.imports.store import holds_orders
+from tasks.imports.transform import Prepared, transform_orders
+from tasks.imports.windows import OVERLAP, WindowError, furthest_mark, plan_check, unsure_since, went_back_to
 from tasks.podos.client import PodosClient
 from tasks.podos.errors import PodosError
 from tasks.podos.scan import Scan, ScanPlan, newest_date
-from tasks.report import publish_report, reason_of
-from tasks.transform import Prepared, transform_orders
+from tasks.prefect_api.events import announce_order_events
+from tasks.prefect_api.integrations import IntegrationError
+from tasks.prefect_api.pacing import open_podos
+from tasks.rules.apply import look_at_what_happened
+from tasks.rules.store import rules_are_on
 
 logger = logging.getLogger(__name__)
 

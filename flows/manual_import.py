@@ -12,10 +12,10 @@ from prefect.states import Completed
 
 from flows.import_orders import FAILURES, failed, import_window, replay
 from models.forms import ManualImport
-from tasks.integrations import UnknownOrdersError, load_integration
-from tasks.own_words import in_own_words
-from tasks.planning import window_of_import
+from tasks.imports.windows import window_of_import
 from tasks.podos.scan import ScanPlan
+from tasks.prefect_api.foreign_errors import in_own_words
+from tasks.prefect_api.integrations import UnknownOrdersError, load_integration
 
 
 def _run_name() -> str:

@@ -15,30 +15,29 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
-from flows.each import for_each
 from flows.import_orders import FAILURES, react, recorded
+from flows.runs import for_each
 from flows.sync_tracking import sync
 from models.forms import Reconcile
 from models.reconciling import Difference, Finding, ReconcileReport
 from models.reports import ImportReport, Outcome
 from models.settings import Environment, Integration
-from tasks.beside import beside
-from tasks.collecting import collecting_seldom
+from tasks.concurrency import beside, collecting_seldom
 from tasks.desk.engine import opened_desk
 from tasks.desk.errors import UnusableRuleError
 from tasks.desk.leases import HeldLease, LeaseHeldError
-from tasks.desk.reconciling import count_in_podos, send_again
-from tasks.extract import extract_orders
-from tasks.integrations import integration_names, load_integration
-from tasks.late_runs import drop_late_runs
-from tasks.load import ImportRunContext, load_orders
-from tasks.own_words import in_own_words
-from tasks.pacing import open_podos
-from tasks.planning import plan_check, window_of_import
+from tasks.imports.extract import extract_orders
+from tasks.imports.load import ImportRunContext, load_orders
+from tasks.imports.windows import plan_check, window_of_import
 from tasks.podos.client import PodosClient
 from tasks.podos.scan import Scan, ScanPlan, newest_date
-from tasks.reconcile import Compared, Reconciliation, compare_orders
-from tasks.reconcile_report import publish_reconcile_report
+from tasks.prefect_api.foreign_errors import in_own_words
+from tasks.prefect_api.integrations import integration_names, load_integration
+from tasks.prefect_api.pacing import open_podos
+from tasks.prefect_api.schedules import drop_late_runs
+from tasks.reconciliation.compare import Compared, Reconciliation, compare_orders
+from tasks.reconciliation.report import publish_reconcile_report
+from tasks.reconciliation.store import count_in_podos, send_again
 
 logger = logging.getLogger(__name__)
 

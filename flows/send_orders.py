@@ -15,35 +15,35 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from sqlalchemy import Engine
 
-from flows.each import for_each
+from flows.runs import for_each
 from models.desk import OutboxState, RunState
 from models.fulfillers import Fulfiller
 from models.handovers import SendReport, SendSettings
 from models.settings import Environment
 from models.watching import Work
-from tasks.apply_rules import look_at_what_happened
-from tasks.coming_back import fetch_shipments
 from tasks.desk.engine import opened_desk, writing
 from tasks.desk.errors import DeskError
-from tasks.desk.handover_send import (
+from tasks.desk.leases import HeldLease, LeaseHeldError
+from tasks.desk.runs import finish_run
+from tasks.fulfilment.channels.interface import FulfillerError
+from tasks.fulfilment.channels.orderdesk import OrderDesk
+from tasks.fulfilment.fulfillers import fulfiller_names, load_fulfiller, open_way
+from tasks.fulfilment.prepare import preparation_for
+from tasks.fulfilment.queue import (
     begin_send_run,
     count_waiting,
     fail_strays,
     record_send_progress,
     take_due,
 )
-from tasks.desk.leases import HeldLease, LeaseHeldError
-from tasks.desk.runs import finish_run
-from tasks.fulfil import SendRun, count_sendable, hand_over
-from tasks.fulfiller_blocks import fulfiller_names, load_fulfiller, open_way
-from tasks.fulfillers.interface import FulfillerError
-from tasks.fulfillers.orderdesk import OrderDesk
-from tasks.late_runs import drop_late_runs
-from tasks.own_words import in_own_words
-from tasks.preparing import preparation_for
-from tasks.report import reason_of
-from tasks.send_report import publish_send_report
-from tasks.watching import SKIPPED, watched
+from tasks.fulfilment.report import publish_send_report
+from tasks.fulfilment.send import SendRun, count_sendable, hand_over
+from tasks.fulfilment.shipments_back import fetch_shipments
+from tasks.imports.report import reason_of
+from tasks.monitoring.record import SKIPPED, watched
+from tasks.prefect_api.foreign_errors import in_own_words
+from tasks.prefect_api.schedules import drop_late_runs
+from tasks.rules.apply import look_at_what_happened
 
 logger = logging.getLogger(__name__)
 FAILURES = (FulfillerError, DeskError)

@@ -15,28 +15,28 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from sqlalchemy import Engine
 
-from flows.each import for_each
 from flows.import_orders import FAILURES
+from flows.runs import for_each
 from models.desk import OutboxState, RunState
 from models.settings import Environment, Integration
 from models.shipments import SyncReport, SyncSettings
 from models.watching import Work
-from tasks.apply_rules import look_at_what_happened
 from tasks.desk.engine import opened_desk, writing
 from tasks.desk.errors import DeskError
 from tasks.desk.leases import HeldLease, LeaseHeldError
 from tasks.desk.runs import finish_run
-from tasks.desk.shipment_sync import count_waiting, fail_strays, take_due
 from tasks.desk.sync_runs import begin_sync_run, record_sync_progress
-from tasks.integrations import integration_names, load_integration
-from tasks.late_runs import drop_late_runs
-from tasks.own_words import in_own_words
-from tasks.pacing import open_podos
-from tasks.report import reason_of
-from tasks.sync_report import publish_sync_report
-from tasks.sync_run import SyncRun
-from tasks.tracking import LONGEST_WAIT_SECONDS, put_off, send_tracking
-from tasks.watching import SKIPPED, watched
+from tasks.imports.report import reason_of
+from tasks.monitoring.record import SKIPPED, watched
+from tasks.prefect_api.foreign_errors import in_own_words
+from tasks.prefect_api.integrations import integration_names, load_integration
+from tasks.prefect_api.pacing import open_podos
+from tasks.prefect_api.schedules import drop_late_runs
+from tasks.rules.apply import look_at_what_happened
+from tasks.tracking.queue import count_waiting, fail_strays, take_due
+from tasks.tracking.report import publish_sync_report
+from tasks.tracking.send import LONGEST_WAIT_SECONDS, put_off, send_tracking
+from tasks.tracking.sync_run import SyncRun
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from models.upstream import Noted
 
@@ -117,3 +117,11 @@ class ImportReport:
 
 def _iso(instant: datetime | None) -> str | None:
     return instant.isoformat() if instant else None
+
+
+class PastCheck(NamedTuple):
+    """A check of the past: when it began, from where it read (None: all), and whether it was completed."""
+
+    began: datetime
+    since: datetime | None
+    is_complete: bool

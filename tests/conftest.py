@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, make_url
 
-from deployments.password import CLIENT_VARIABLE, SERVER_VARIABLE
+from deployments.stack.password import CLIENT_VARIABLE, SERVER_VARIABLE
 from tasks.desk.engine import make_engine, open_desk
-from tests.commands import Result, RunDesk
-from tests.postgres import address_of, administer
+from tests.support.commands import Result, RunDesk
+from tests.support.postgres import address_of, administer
 
 _NUMBERS = count(1)
 
@@ -134,7 +134,7 @@ def cli_engine(cli_database: Path) -> Iterator[Engine]:
 @pytest.fixture
 def desk_command(cli_database: Path, capsys: pytest.CaptureFixture[str]) -> RunDesk:
     """Run a command of `desk` in this process."""
-    from deployments.cli import run
+    from deployments.cli.app import run
 
     def command(*args: str) -> Result:
         capsys.readouterr()

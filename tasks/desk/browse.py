@@ -11,11 +11,11 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Select, Table, func, select
 
 from models.desk import Folder, ImportRun, Order, OrderItem
-from tasks.desk.changes import CHANGES, IS_OPEN, ChangeSummary, open_changes
 from tasks.desk.engine import reading
+from tasks.desk.export import exported_item, exported_order, iso
 from tasks.desk.folders import known_folder_id
 from tasks.desk.history import HISTORY
-from tasks.desk.order_form import exported_item, exported_order, iso
+from tasks.desk.open_changes import CHANGES, IS_OPEN, ChangeSummary, open_changes
 from tasks.desk.references import resolve
 
 ORDERS: Table = Order.__table__  # type: ignore[attr-defined]

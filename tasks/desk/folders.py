@@ -17,10 +17,9 @@ from models.rules import RuleEvent
 from models.types import UtcDateTime
 from tasks.desk.engine import reading, writing
 from tasks.desk.errors import DeskRefusedError
+from tasks.desk.events import has_rules, note_event
 from tasks.desk.history import HISTORY
 from tasks.desk.references import resolve
-from tasks.desk.rule_events import note_event
-from tasks.desk.rules import has_rules
 
 FOLDERS: Table = Folder.__table__  # type: ignore[attr-defined]
 ORDERS: Table = Order.__table__  # type: ignore[attr-defined]

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Select, Table, TextClause, select, text, union
 
 from models.desk import BY_FULFILLER_REFERENCE, BY_MERCHANT_REFERENCE, ImportRun, Order
-from tasks.desk.bulk import texts_in
 from tasks.desk.errors import DeskRefusedError
+from tasks.desk.sql import texts_in
 from tasks.visible_text import visible
 
 ORDERS: Table = Order.__table__  # type: ignore[attr-defined]

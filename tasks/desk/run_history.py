@@ -10,7 +10,7 @@ from sqlalchemy import Engine, Table, exists, select
 
 from models.desk import ImportRun, Lease, RunState
 from tasks.desk.engine import reading
-from tasks.desk.order_form import iso
+from tasks.desk.export import iso
 
 RUNS: Table = ImportRun.__table__  # type: ignore[attr-defined]
 LEASES: Table = Lease.__table__  # type: ignore[attr-defined]

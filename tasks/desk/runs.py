@@ -11,11 +11,10 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from models.desk import ImportRun, Lease, RunState, ScanMark
 from models.filters import ImportSettings
-from models.reports import ImportReport
+from models.reports import ImportReport, PastCheck
 from models.unreadable import is_readable, readable_or_none
 from tasks.desk.engine import reading, writing
 from tasks.desk.errors import DeskRefusedError
-from tasks.planning import PastCheck
 
 RUNS: Table = ImportRun.__table__  # type: ignore[attr-defined]
 MARKS: Table = ScanMark.__table__  # type: ignore[attr-defined]

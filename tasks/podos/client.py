@@ -15,7 +15,8 @@ from typing import Any, Self, TypeVar
 import httpx
 import stamina
 
-from tasks.podos import bounds, retry
+from tasks import response_limits as bounds
+from tasks.podos import retry
 from tasks.podos.clock import PodosClock, moment_of
 from tasks.podos.errors import (
     FatalPodosError,

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from models.podos import Fulfillment, Page, Price, RawPage
-from tasks.podos.pieces import BrokenJsonError, rows_of_page, shallow_fields
+from tasks.podos.raw_json import BrokenJsonError, rows_of_page, shallow_fields
 
 _NOT_TEXT = "its text is not valid Unicode, a number is out of range, or it is nested too deep"
 MAX_ID_LENGTH = 200

@@ -15,7 +15,7 @@ from tasks.podos.errors import (
     RetriablePodosError,
     UnknownProjectError,
 )
-from tasks.podos.held import BrokenAnswerError, parse_held, parse_held_page
+from tasks.podos.remote_tracking import BrokenAnswerError, parse_held, parse_held_page
 from tasks.podos.retry import REFUSED_CHANGE
 
 _LIST = "/v1/fulfillments"

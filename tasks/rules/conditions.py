@@ -10,8 +10,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
 from models.rules import ITEM_FIELDS, METADATA, ORDER_FIELDS, Kind
-from tasks.rules.lines import near
 from tasks.rules.patterns import PatternError, compile_pattern
+from tasks.rules.yaml_lines import near
 
 Document = dict[str, Any]
 Test = Callable[[Any], bool]

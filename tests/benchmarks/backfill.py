@@ -29,10 +29,10 @@ from typing import Any
 from sqlalchemy import create_engine, make_url, text
 
 from tests.e2e.running import descendants
-from tests.postgres import MISSING, PROGRAMS, address_of, administer, debian_postgres
+from tests.support.postgres import MISSING, PROGRAMS, address_of, administer, debian_postgres
 
 ROOT = Path(__file__).parents[2]
-DESK = [sys.executable, "-c", "from deployments.cli import main; main()"]
+DESK = [sys.executable, "-c", "from deployments.cli.app import main; main()"]
 PREFECT = [sys.executable, "-m", "prefect"]
 PORT = 4271
 SAME = """

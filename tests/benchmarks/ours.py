@@ -11,16 +11,16 @@ from datetime import UTC, datetime, timedelta
 from models.desk import RunState
 from models.filters import CountryMode, ImportSettings
 from models.reports import ImportReport
-from tasks.collecting import collecting_seldom
+from tasks.concurrency import collecting_seldom
 from tasks.desk.engine import opened_desk
 from tasks.desk.leases import HeldLease
 from tasks.desk.runs import begin_run, finish_run, read_mark, vouch
-from tasks.extract import batch_size
-from tasks.load import ImportRunContext, load_while_reading, recognize
-from tasks.planning import plan_check
+from tasks.imports.extract import batch_size
+from tasks.imports.load import ImportRunContext, load_while_reading, recognize
+from tasks.imports.transform import Prepared, prepare
+from tasks.imports.windows import plan_check
 from tasks.podos.client import PodosAccess, PodosClient
 from tasks.podos.scan import Scan, ScanPlan, newest_date
-from tasks.transform import Prepared, prepare
 
 
 async def import_orders(options: argparse.Namespace) -> ImportReport:

@@ -15,13 +15,13 @@ from typing import Any
 from sqlalchemy import Engine
 
 from models.rules import RuleEvent, RuleForm
-from tasks.apply_rules import apply_rules
 from tasks.desk.browse import export_orders
 from tasks.desk.engine import open_desk, writing
-from tasks.desk.rule_events import events_wait, note_event
-from tasks.desk.rules import save_rules
+from tasks.desk.events import events_wait, note_event
+from tasks.rules.apply import apply_rules
 from tasks.rules.engine import compile_rule, run_event
-from tests import example_desk
+from tasks.rules.store import save_rules
+from tests.support import example_desk
 
 ORDERS, RULES, ROUNDS = 1000, 50, 5
 CONDITIONS = (

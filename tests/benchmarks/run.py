@@ -28,7 +28,7 @@ from sqlalchemy import create_engine, inspect, text
 
 from tasks.desk.engine import open_desk
 from tests.benchmarks.backfill import PORT, postgres, prefect_server, sandbox
-from tests.postgres import address_of, administer
+from tests.support.postgres import address_of, administer
 
 ROOT = Path(__file__).parents[2]
 BENCH = ROOT / ".bench"

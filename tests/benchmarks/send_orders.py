@@ -16,13 +16,13 @@ from pathlib import Path
 from sqlalchemy import Engine, text
 
 from models.handovers import SendReport, SendSettings
+from tasks.delivery.handovers import queue_orders
 from tasks.desk.engine import open_desk, writing
-from tasks.desk.handover_send import begin_send_run
-from tasks.desk.handovers import queue_orders
-from tasks.fulfil import Prepare, SendRun, send_all
-from tasks.fulfillers.webhook import Webhook
-from tasks.preparing import preparation_for
-from tests.builders import fill_folder, insert_run
+from tasks.fulfilment.channels.webhook import Webhook
+from tasks.fulfilment.prepare import preparation_for
+from tasks.fulfilment.queue import begin_send_run
+from tasks.fulfilment.send import Prepare, SendRun, send_all
+from tests.support.builders import fill_folder, insert_run
 
 LATENCY_SECONDS = 0.05
 SECRET = "a secret of the benchmark"

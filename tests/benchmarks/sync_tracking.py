@@ -20,9 +20,9 @@ from deployments.sandbox.server import Sandbox, SandboxSettings
 from models.shipments import SyncReport, SyncSettings
 from tasks.desk.engine import opened_desk, writing
 from tasks.podos.client import PodosAccess, PodosClient
-from tasks.sync_run import SyncRun
-from tasks.tracking import send_batch
-from tests.builders import fill_folder, insert_run
+from tasks.tracking.send import send_batch
+from tasks.tracking.sync_run import SyncRun
+from tests.support.builders import fill_folder, insert_run
 
 LATENCY_SECONDS = 0.1
 

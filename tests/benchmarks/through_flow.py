@@ -17,7 +17,7 @@ async def check(options: argparse.Namespace) -> dict[str, float]:
 
     from flows.check_orders import check_for_new_orders
     from models.settings import Integration
-    from tasks.integrations import save_integration
+    from tasks.prefect_api.integrations import save_integration
 
     fields = {"project": options.project, "base_url": options.url, "connections": options.connections}
     await save_integration("bench", Integration(api_token=SecretStr(options.token), **fields))

@@ -15,8 +15,8 @@ import httpx
 import pytest
 import trustme
 
-from tests.documentation import page, section
 from tests.e2e.running import START_SECONDS, STOP_SECONDS, free_port, wait_for
+from tests.support.documentation import page, section
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 FRAME = """

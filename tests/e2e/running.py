@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from deployments.environment import PREFECT_DEFAULTS, ROOT
+from deployments.stack.environment import PREFECT_DEFAULTS, ROOT
 
 DESK = Path(sys.executable).with_name("desk")
 START_SECONDS = 120

@@ -20,9 +20,9 @@ import httpx
 import pytest
 from sqlalchemy import Engine, make_url, text
 
-from deployments.environment import PREFECT_DEFAULTS, ROOT
 from deployments.sandbox.server import Sandbox, SandboxSettings
 from deployments.sandbox.store import Store
+from deployments.stack.environment import PREFECT_DEFAULTS, ROOT
 from tasks.desk.browse import export_orders
 from tasks.desk.engine import make_engine, open_desk
 from tests.e2e.running import (
@@ -37,7 +37,7 @@ from tests.e2e.running import (
     kill,
     wait_for,
 )
-from tests.postgres import MISSING, PROGRAMS, address_of, administer, debian_postgres
+from tests.support.postgres import MISSING, PROGRAMS, address_of, administer, debian_postgres
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(PROGRAMS is None, reason=MISSING)]
 BACKFILL = ("backfill", "--since", "2020-01-01", "--windows", "4", "--json")
@@ -140,7 +140,7 @@ def prefect_on(postgres: str, place: Path) -> Iterator[System]:
     }
     port = free_port()
     with (place / "server.log").open("wb") as output:
-        command = ["-m", "deployments.prefect_server", "server", "start", "--port", str(port)]
+        command = ["-m", "deployments.stack.prefect_server", "server", "start", "--port", str(port)]
         process = subprocess.Popen(
             [sys.executable, *command],
             cwd=ROOT,

@@ -14,8 +14,8 @@ from deployments.sandbox.server import Sandbox
 from tasks.text_cells import markdown_cell
 from tests.e2e.browser import browser
 from tests.e2e.running import System
-from tests.hostile import HOSTILE
-from tests.hostile_pages import PAGES
+from tests.support.hostile import HOSTILE
+from tests.support.hostile_pages import PAGES
 
 pytestmark = pytest.mark.e2e
 REFERENCE = (

@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deployments.environment import ROOT
-from deployments.password import FILE_NAME
+from deployments.stack.environment import ROOT
+from deployments.stack.password import FILE_NAME
 from tests.e2e.browser import browser
 from tests.e2e.nginx import reverse_proxy
 from tests.e2e.prefect_paths import api_requests
@@ -73,7 +73,7 @@ def test_the_pages_ask_for_it_also_behind_a_proxy_that_nothing_names(locked: Sys
 
 PROGRAM = """
 import asyncio, sys
-from deployments.environment import prepare_prefect
+from deployments.stack.environment import prepare_prefect
 prepare_prefect(quiet=True)
 from prefect.client.orchestration import get_client
 

@@ -18,11 +18,11 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from deployments.environment import PREFECT_DEFAULTS, ROOT
-from deployments.exit_codes import ExitCode
-from tests.documentation import codes, page, rows, section
+from deployments.cli.exit_codes import ExitCode
+from deployments.stack.environment import PREFECT_DEFAULTS, ROOT
 from tests.e2e.prefect_paths import api_requests, websockets
 from tests.e2e.running import START_SECONDS, STOP_SECONDS, environment, free_port, wait_for
+from tests.support.documentation import codes, page, rows, section
 
 pytestmark = pytest.mark.e2e
 USER, PASSWORD = "desk", "a-long-password-4711"
@@ -57,7 +57,7 @@ class Server(NamedTuple):
 
 
 def command(*options: str) -> list[str]:
-    return [sys.executable, "-m", "deployments.prefect_server", "server", "start", *options]
+    return [sys.executable, "-m", "deployments.stack.prefect_server", "server", "start", *options]
 
 
 @contextmanager

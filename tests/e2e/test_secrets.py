@@ -20,7 +20,7 @@ from deployments.sandbox.receiver import Receiver
 from deployments.sandbox.server import Sandbox, SandboxSettings
 from tests.e2e.canaries import contents_of, forms_of, found_in, rows_of
 from tests.e2e.running import FULFILLER_SECRET, System
-from tests.order_desk import KEY, FakeOrderDesk
+from tests.support.order_desk import KEY, FakeOrderDesk
 
 pytestmark = pytest.mark.e2e
 SHORTEST = 6

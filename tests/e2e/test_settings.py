@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from deployments.environment import PREFECT_DEFAULTS, ROOT
+from deployments.stack.environment import PREFECT_DEFAULTS, ROOT
 from tests.e2e.running import System, environment
 
 pytestmark = pytest.mark.e2e
@@ -51,7 +51,7 @@ PROGRAM = """
 import asyncio, json
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import BlockDocumentUpdate
-from deployments.connecting import merged
+from deployments.cli.connecting import merged
 from flows.check_orders import check_for_new_orders
 from models.settings import Integration
 

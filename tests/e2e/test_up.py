@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from deployments.environment import ROOT
-from deployments.local import check_port
 from deployments.sandbox.server import Sandbox, SandboxSettings
+from deployments.stack.environment import ROOT
+from deployments.stack.up import check_port
 from tests.e2e.running import STOP_SECONDS, System, descendants, is_alive, kill, start_system, wait_for
 
 pytestmark = pytest.mark.e2e
@@ -85,7 +85,7 @@ def test_workers_start_a_run_with_this_very_python_and_no_supervisor_before_it(s
 
 def test_the_demo_shows_the_report() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "deployments.demo"],
+        [sys.executable, "-m", "deployments.stack.demo"],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from deployments.sandbox.server import Sandbox, SandboxSettings
 from tasks.desk.engine import make_engine
-from tests.connected import Connected
+from tests.support.connected import Connected
 
 HERE = Path(__file__).parent
 

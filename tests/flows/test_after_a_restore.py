@@ -8,11 +8,11 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from models.desk import OutboxState
-from tasks.desk.backup import back_up
 from tasks.desk.browse import export_orders
-from tasks.desk.restoring import restore
-from tests.builders import insert_shipment
-from tests.connected import Connected
+from tasks.upkeep.backup import back_up
+from tasks.upkeep.restore import restore
+from tests.support.builders import insert_shipment
+from tests.support.connected import Connected
 
 
 def test_tracking_that_was_sent_is_found_and_orders_come_in_again(

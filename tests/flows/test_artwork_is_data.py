@@ -11,11 +11,11 @@ from sqlalchemy import Engine
 
 from deployments.sandbox.receiver import Receiver
 from tasks.desk.browse import export_orders
-from tests.commands import RunDesk
-from tests.connected import Connected
-from tests.order_desk import KEY, FakeOrderDesk
-from tests.sending import SECRET
-from tests.strange_server import StrangeServer, answer
+from tests.support.commands import RunDesk
+from tests.support.connected import Connected
+from tests.support.order_desk import KEY, FakeOrderDesk
+from tests.support.sending import SECRET
+from tests.support.strange_server import StrangeServer, answer
 
 ARTWORK = "https://artwork.example.test"
 

@@ -21,10 +21,10 @@ from deployments.sandbox.server import Sandbox, SandboxSettings
 from deployments.sandbox.store import Store
 from models.reports import Outcome
 from tasks.desk.browse import export_orders
-from tests.connected import Connected
+from tests.support.connected import Connected
 
 ROOT = Path(__file__).parents[2]
-DESK = [sys.executable, "-c", "from deployments.cli import main; main()"]
+DESK = [sys.executable, "-c", "from deployments.cli.app import main; main()"]
 SINCE = "2020-01-01"
 
 
@@ -40,7 +40,7 @@ def environment() -> dict[str, str]:
     """What processes beside the test run on: the test's own Prefect server, set up."""
     from prefect.settings import get_current_settings
 
-    from deployments.setup import set_up_server
+    from deployments.stack.deploy import set_up_server
 
     os.environ["PREFECT_API_URL"] = url = str(get_current_settings().api.url)
     try:

@@ -12,9 +12,9 @@ from flows import import_orders
 from models.reports import ImportReport, Outcome
 from models.upstream import HELD_FROZEN, Noted
 from tasks.desk.browse import export_orders, find_order
-from tasks.report import report_page
-from tests.commands import RunDesk, refused
-from tests.connected import Connected
+from tasks.imports.report import report_page
+from tests.support.commands import RunDesk, refused
+from tests.support.connected import Connected
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_a_scan_from_the_start_and_a_manual_import_see_changes_as_well(
 
 
 def test_tracking_that_we_sent_ourselves_is_no_change(connected: Connected, engine: Engine) -> None:
-    from tests.builders import insert_shipment
+    from tests.support.builders import insert_shipment
 
     connected.check()
     orders = printed(engine)[:3]

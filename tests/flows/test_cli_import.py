@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import Engine
 
 from deployments.sandbox.server import Sandbox, SandboxSettings
-from tests.commands import RunDesk, refused
-from tests.connected import Connected
+from tests.support.commands import RunDesk, refused
+from tests.support.connected import Connected
 
 REPORT = {
     "run_id",
@@ -37,7 +37,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Retries follow at once."""
     import stamina
 
-    from tasks.extract import extract_orders
+    from tasks.imports.extract import extract_orders
 
     monkeypatch.setattr(extract_orders, "retry_delay_seconds", 0)
     with stamina.set_testing(True, attempts=2):

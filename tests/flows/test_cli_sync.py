@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import Engine
 
 from deployments.sandbox.server import Sandbox
-from tests.builders import insert_order, insert_shipment
-from tests.commands import RunDesk
-from tests.connected import Connected
+from tests.support.builders import insert_order, insert_shipment
+from tests.support.commands import RunDesk
+from tests.support.connected import Connected
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from deployments.sandbox.server import Sandbox
 from models.reports import Outcome
 from tasks.desk.browse import export_orders
-from tests.connected import Connected
+from tests.support.connected import Connected
 
 
 def test_check_ends_in_the_same_desk_on_both_databases(

@@ -21,13 +21,13 @@ import flows
 from deployments.sandbox.server import Sandbox
 from models.forms import Reconcile
 from models.rules import RuleForm
-from tasks.desk.rules import save_rules
-from tasks.desk.shipment_list import list_shipments
-from tests.builders import insert_order, insert_rejected, insert_shipment
-from tests.commands import RunDesk
-from tests.connected import Connected
-from tests.odd_values import NO_TEXT, plant
-from tests.sending import queue
+from tasks.rules.store import save_rules
+from tasks.tracking.shipment_list import list_shipments
+from tests.support.builders import insert_order, insert_rejected, insert_shipment
+from tests.support.commands import RunDesk
+from tests.support.connected import Connected
+from tests.support.odd_values import NO_TEXT, plant
+from tests.support.sending import queue
 
 SINCE = "2020-01-01"
 
@@ -46,16 +46,16 @@ RUNS = [
     Run("manual-import", ("import", "--since", SINCE, "--json"), "flows.import_orders.react"),
     Run("import-single-orders", ("import", "--order", "ORDER"), "flows.import_orders.publish_report"),
     Run("replay-rejected", ("rejected", "replay"), "flows.import_orders.note_gone"),
-    Run("sync-tracking", ("sync",), "tasks.tracking.sift"),
+    Run("sync-tracking", ("sync",), "tasks.tracking.send.sift"),
     Run("sync-tracking", ("sync", "--json"), "flows.sync_tracking.publish_sync_report"),
     Run("send-orders", ("send",), "flows.send_orders.hand_over"),
     Run("send-orders", ("send", "--to", "press"), "flows.send_orders.publish_send_report"),
     Run("reconcile", ("reconcile",), "flows.reconcile_orders.publish_reconcile_report"),
     Run("reconcile", ("reconcile", "--fix", "--json"), "flows.reconcile_orders.recorded"),
     Run("backfill-orders", ("backfill", "--since", SINCE), "flows.backfill_orders.check_workers"),
-    Run("", ("rules", "run", "Hold", "--folder", "New"), "tasks.apply_rules._look"),
-    Run("", ("move", "desk:1", "--to", "Closed"), "tasks.apply_rules.apply_rules"),
-    Run("", ("ship", "--watch", "DIRECTORY"), "tasks.drop_folder.take_folder"),
+    Run("", ("rules", "run", "Hold", "--folder", "New"), "tasks.rules.apply._look"),
+    Run("", ("move", "desk:1", "--to", "Closed"), "tasks.rules.apply.apply_rules"),
+    Run("", ("ship", "--watch", "DIRECTORY"), "tasks.tracking.drop_folder.take_folder"),
 ]
 NO_COMMAND = {
     "watch-shipments": "a deployment only: test_a_flow_without_a_command_fails_as_well",
@@ -116,7 +116,7 @@ def test_every_flow_is_among_them() -> None:
 def test_a_flow_without_a_command_fails_as_well(
     cli_database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from flows import watch_shipments as module
+    from flows import collect_shipments as module
 
     def fault(*_args: object, **_named: object) -> None:
         raise ZeroDivisionError("planted")
@@ -149,7 +149,7 @@ def test_bytes_in_one_shipment_fail_it_alone_and_the_command_says_so(
 @pytest.mark.parametrize(
     ("flow", "name", "fault"),
     [
-        ("sync_tracking", "sync_tracking", "tasks.tracking.sift"),
+        ("sync_tracking", "sync_tracking", "tasks.tracking.send.sift"),
         ("check_orders", "check_for_new_orders", "flows.check_orders.check"),
         ("reconcile_orders", "reconcile_orders", "flows.reconcile_orders.newest_date"),
     ],

@@ -18,9 +18,9 @@ from models.reports import SKIPPED, ImportReport, Outcome
 from tasks.desk.browse import export_orders
 from tasks.desk.leases import HeldLease, LeaseHeldError
 from tasks.desk.run_history import list_runs
-from tasks.integrations import IntegrationError, UnknownOrdersError
 from tasks.podos.errors import RetriablePodosError, TokenRefusedError, WrongAnswerError
-from tests.connected import Connected
+from tasks.prefect_api.integrations import IntegrationError, UnknownOrdersError
+from tests.support.connected import Connected
 
 
 @pytest.fixture(autouse=True)
@@ -28,8 +28,8 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Retries follow at once."""
     import stamina
 
-    from tasks.extract import extract_orders
-    from tasks.load import load_orders
+    from tasks.imports.extract import extract_orders
+    from tasks.imports.load import load_orders
 
     monkeypatch.setattr(extract_orders, "retry_delay_seconds", 0)
     monkeypatch.setattr(load_orders, "retry_delay_seconds", 0)
@@ -122,7 +122,7 @@ def test_a_late_check_has_nothing_to_do_once_one_that_began_after_it_was_due_is_
     """Also when the other was still at work as this one began: it is asked under the lease."""
     from flows.import_orders import check
     from tasks.desk.runs import CoveredError, refuse_if_covered
-    from tasks.integrations import load_integration
+    from tasks.prefect_api.integrations import load_integration
 
     async def late_check(due: datetime) -> ImportReport:
         return await check("default", await load_integration("default"), due=due)
@@ -297,7 +297,7 @@ def test_a_failing_page_is_asked_again_and_nothing_is_lost(connected: Connected,
 def test_a_batch_that_stays_broken_fails_the_run_keeps_the_loaded_and_the_mark(
     connected: Connected, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.extract.BATCH_SIZES", (100,))
+    monkeypatch.setattr("tasks.imports.extract.BATCH_SIZES", (100,))
     connected.check()
     mark = mark_of(engine)
     for order in connected.sandbox.store.all():

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 from deployments.sandbox.server import Sandbox, SandboxSettings
 from deployments.sandbox.store import Store
 from tasks.desk.browse import export_orders
-from tests.connected import Connected
+from tests.support.connected import Connected
 
 HOUR = 3600
 

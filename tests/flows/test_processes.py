@@ -19,9 +19,9 @@ from deployments.sandbox.receiver import Receiver
 from deployments.sandbox.server import Sandbox, SandboxSettings
 from deployments.sandbox.store import Store
 from tasks.desk.browse import export_orders
-from tests.commands import RunDesk
-from tests.connected import Connected
-from tests.sending import SECRET, queue, states
+from tests.support.commands import RunDesk
+from tests.support.connected import Connected
+from tests.support.sending import SECRET, queue, states
 
 ORDERS = 2500
 
@@ -45,7 +45,7 @@ def desk_process(cli_database: Path) -> Callable[..., subprocess.Popen[str]]:
     }
 
     def start(*args: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", "from deployments.cli import main; main()", *args]
+        command = [sys.executable, "-c", "from deployments.cli.app import main; main()", *args]
         return subprocess.Popen(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

@@ -19,9 +19,9 @@ from models.reconciling import Difference, ReconcileReport
 from tasks.desk.browse import export_orders, find_order
 from tasks.desk.leases import HeldLease, LeaseHeldError
 from tasks.desk.run_history import list_runs
-from tests.builders import insert_order, insert_shipment
-from tests.commands import RunDesk
-from tests.connected import Connected
+from tests.support.builders import insert_order, insert_shipment
+from tests.support.commands import RunDesk
+from tests.support.connected import Connected
 
 Differences = dict[str, int]
 
@@ -31,8 +31,8 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Retries follow at once."""
     import stamina
 
-    from tasks.extract import extract_orders
-    from tasks.load import load_orders
+    from tasks.imports.extract import extract_orders
+    from tasks.imports.load import load_orders
 
     monkeypatch.setattr(extract_orders, "retry_delay_seconds", 0)
     monkeypatch.setattr(load_orders, "retry_delay_seconds", 0)
@@ -41,7 +41,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def reconcile(name: str = "default", *, fix: bool = False) -> ReconcileReport:
-    from deployments.commands.reconciling import run_and_watch
+    from deployments.cli.reconciling import run_and_watch
 
     return run_and_watch(name, None, fix=fix, on_findings=None)
 
@@ -297,7 +297,7 @@ def test_the_flow_of_all_integrations_is_named_by_what_it_found(connected: Conne
 
 
 def test_an_order_outside_of_the_window_is_not_looked_for(connected: Connected, engine: Engine) -> None:
-    from deployments.commands.reconciling import run_and_watch
+    from deployments.cli.reconciling import run_and_watch
 
     connected.check()
     old = datetime(2020, 1, 1, tzinfo=UTC)

@@ -9,14 +9,14 @@ from sqlalchemy import Engine, text
 
 from models.reports import Outcome
 from models.rules import RuleForm
-from tasks import apply_rules as module
 from tasks.desk.browse import export_orders
-from tasks.desk.rule_events import events_wait
-from tasks.desk.rules import save_rules
-from tasks.own_words import FaultError
-from tasks.report import report_page
-from tests.builders import insert_shipment
-from tests.connected import Connected
+from tasks.desk.events import events_wait
+from tasks.imports.report import report_page
+from tasks.prefect_api.foreign_errors import FaultError
+from tasks.rules import apply as module
+from tasks.rules.store import save_rules
+from tests.support.builders import insert_shipment
+from tests.support.connected import Connected
 
 
 def rule(event: str, *actions: dict[str, Any], **more: Any) -> RuleForm:

@@ -13,13 +13,13 @@ from sqlalchemy import Engine, text
 from deployments.sandbox.receiver import Receiver
 from deployments.sandbox.server import Sandbox
 from models.fulfillers import WebhookFulfiller
-from tasks import fulfil
-from tasks.desk import handover_send
 from tasks.desk.errors import RetriableDeskError
-from tasks.fulfiller_blocks import load_fulfiller
-from tests.commands import Result, RunDesk, refused
-from tests.connected import Connected
-from tests.sending import queue, states
+from tasks.fulfilment import queue as handover_send
+from tasks.fulfilment import send as fulfil
+from tasks.fulfilment.fulfillers import load_fulfiller
+from tests.support.commands import Result, RunDesk, refused
+from tests.support.connected import Connected
+from tests.support.sending import queue, states
 
 SECRET = "a secret of the tests"
 RULES = """

@@ -16,10 +16,10 @@ from sqlalchemy import Engine, text
 
 from deployments.sandbox.server import Sandbox, SandboxSettings
 from tasks.desk.browse import export_orders
-from tasks.desk.rules import list_rules, switch_rule
-from tests.commands import RunDesk
-from tests.connected import Connected
-from tests.odd_values import plant
+from tasks.rules.store import list_rules, switch_rule
+from tests.support.commands import RunDesk
+from tests.support.connected import Connected
+from tests.support.odd_values import plant
 
 NAME = "a" * 34 + "!"
 RULE = """rules:
@@ -90,7 +90,7 @@ def test_an_import_whose_rules_take_their_time_can_be_stopped(
         "PREFECT_API_URL": str(get_current_settings().api.url),
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
     }
-    command = [sys.executable, "-c", "from deployments.cli import main; main()", *IMPORT]
+    command = [sys.executable, "-c", "from deployments.cli.app import main; main()", *IMPORT]
     with subprocess.Popen(
         command,
         env=environment,

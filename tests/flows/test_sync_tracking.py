@@ -21,13 +21,13 @@ from models.desk import OutboxState
 from tasks.desk.browse import find_order
 from tasks.desk.leases import HeldLease, LeaseHeldError
 from tasks.desk.run_history import list_runs
-from tasks.desk.shipment_list import ShipmentSummary, list_shipments
-from tasks.desk.shipments import resend_shipments, void_shipment
 from tasks.podos.errors import RetriablePodosError, TokenRefusedError, UnknownProjectError
-from tasks.shipping import take_file
-from tasks.sync_run import SyncRun
-from tests.builders import insert_order, insert_run, insert_shipment
-from tests.connected import Connected
+from tasks.tracking.intake import take_file
+from tasks.tracking.shipment_list import ShipmentSummary, list_shipments
+from tasks.tracking.store import resend_shipments, void_shipment
+from tasks.tracking.sync_run import SyncRun
+from tests.support.builders import insert_order, insert_run, insert_shipment
+from tests.support.connected import Connected
 
 SENT, THERE, WAITING = OutboxState.SENT, OutboxState.ALREADY_THERE, OutboxState.WAITING
 FAILED, SUPERSEDED = OutboxState.FAILED, OutboxState.SUPERSEDED
@@ -39,7 +39,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Retries follow at once."""
     import stamina
 
-    from tasks import tracking
+    from tasks.tracking import send as tracking
 
     async def at_once(_seconds: float) -> None:
         return None
@@ -486,7 +486,7 @@ elif when == "while writing":
         os.kill(os.getpid(), signal.SIGKILL)
     sync_run.record_sync_progress = write
 
-from tasks.integrations import load_integration
+from tasks.prefect_api.integrations import load_integration
 from flows.sync_tracking import sync
 integration = asyncio.run(load_integration("default"))
 asyncio.run(sync("default", integration))
@@ -512,7 +512,7 @@ def test_no_code_or_token_is_told_to_prefect(
     connected: Connected, engine: Engine, paid: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     from models.shipments import SyncReport
-    from tasks.sync_report import sync_page
+    from tasks.tracking.report import sync_page
 
     ship(engine, connected.sandbox, paid[:10])
     connected.sandbox.store.update(paid[0], status="complete", tracking={"courier": "DPD", "code": "OTHER"})

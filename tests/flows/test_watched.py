@@ -15,10 +15,10 @@ from sqlalchemy import Engine
 from deployments.sandbox.server import Sandbox, SandboxSettings
 from models.watching import Plans, Watch
 from tasks.desk.leases import HeldLease, LeaseHeldError
-from tasks.desk.watching import look_at_desk
-from tasks.plans import read_plans
+from tasks.monitoring.plans import read_plans
+from tasks.monitoring.store import look_at_desk
 from tasks.podos.errors import TokenRefusedError
-from tests.connected import Connected
+from tests.support.connected import Connected
 
 CHECK, SYNC = "check:default", "sync:default"
 
@@ -89,8 +89,8 @@ def test_a_sync_with_nothing_to_send_is_well(connected: Connected, engine: Engin
 def test_a_desk_that_can_not_be_noted_in_does_not_change_what_the_run_says(
     connected: Connected, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tasks import watching
     from tasks.desk.errors import RetriableDeskError
+    from tasks.monitoring import record as watching
 
     def locked(*_: object, **__: object) -> None:
         raise RetriableDeskError("the desk's database is locked")
@@ -102,7 +102,7 @@ def test_a_desk_that_can_not_be_noted_in_does_not_change_what_the_run_says(
 def test_what_the_server_did_not_take_is_told_by_the_next_run_and_then_no_more(
     connected: Connected, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tasks import watching
+    from tasks.monitoring import record as watching
 
     told: list[tuple[list[str], list[str], str | None]] = []
     answers = iter([False, True])

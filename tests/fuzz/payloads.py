@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from hypothesis import strategies as st
 
 SCHEMA: dict[str, Any] = json.loads(
-    (Path(__file__).parents[1] / "contract" / "fulfillments.schema.json").read_text("utf-8")
+    (Path(__file__).parents[1] / "contract" / "sandbox" / "fulfillments.schema.json").read_text("utf-8")
 )["definitions"]
 CANARY = "Canary-4711"
 """In many texts: no reason may repeat it."""

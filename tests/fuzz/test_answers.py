@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 from models.handovers import Due, Outgoing
 from models.shipments import Tracking
-from tasks.fulfillers.interface import Answer, FulfillerError, Way
-from tasks.fulfillers.orderdesk import OrderDesk
-from tasks.fulfillers.webhook import Webhook
+from tasks.fulfilment.channels.interface import Answer, FulfillerError, Way
+from tasks.fulfilment.channels.orderdesk import OrderDesk
+from tasks.fulfilment.channels.webhook import Webhook
 from tasks.podos.client import PodosAccess, PodosClient
 from tasks.podos.errors import PodosError
 from tasks.podos.retry import retry_after_seconds
 from tasks.podos.tracking import find_held, get_held, patch_fulfillment
-from tasks.tracking_rules import is_there
+from tasks.tracking.policy import is_there
 from tests.fuzz.looking import Looking
 from tests.fuzz.payloads import BAD_BYTES, CANARY, FRAGMENTS
 

@@ -15,14 +15,14 @@ from typing import NamedTuple
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
-from tasks.desk.maps import list_maps, read_maps, save_maps
-from tasks.drop_folder import take_folder
-from tasks.rules.lines import RulesFileError
-from tasks.rules.map_files import load_maps, maps_of
-from tasks.shipment_files import ShipmentFileError
-from tasks.shipping import Taken, take_file
-from tests.builders import insert_order, insert_run
+from tasks.rules.maps_file import load_maps, maps_of
+from tasks.rules.maps_store import list_maps, read_maps, save_maps
+from tasks.rules.yaml_lines import RulesFileError
+from tasks.tracking.csv_file import ShipmentFileError
+from tasks.tracking.drop_folder import take_folder
+from tasks.tracking.intake import Taken, take_file
 from tests.fuzz.looking import Looking
+from tests.support.builders import insert_order, insert_run
 
 NOW = datetime(2026, 11, 23, 10, 15, tzinfo=UTC)
 ORDERS = ("A-1", "007", "1E5", "=1+1", "Ä 2")

@@ -22,11 +22,11 @@ from sqlalchemy import Engine, text
 from models.filters import CountryMode, ImportSettings
 from models.reports import ImportReport, Outcome
 from tasks.desk.runs import begin_run
-from tasks.desk.set_aside import waiting_rows
-from tasks.load import ImportRunContext, load
+from tasks.imports.load import ImportRunContext, load
+from tasks.imports.rejected import waiting_rows
+from tasks.imports.transform import prepare
 from tasks.podos.parsing import NotAPageError, Unreadable, parse_page, parse_row
 from tasks.podos.scan import Batch
-from tasks.transform import prepare
 from tests.fuzz.looking import Looking
 from tests.fuzz.payloads import CANARY, MARK, WireRow, pages, written_page
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from deployments.environment import ROOT
+from deployments.stack.environment import ROOT
 from tests.e2e.running import descendants, kill
 
 _KILLED = -9

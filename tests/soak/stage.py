@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from deployments.environment import PREFECT_DEFAULTS, ROOT
+from deployments.stack.environment import PREFECT_DEFAULTS, ROOT
 from tests.e2e.running import DESK, environment, free_port
 from tests.soak.actors import Service
 from tests.soak.lanes import FULFILLER, Lane, Runs
@@ -150,7 +150,15 @@ class Stage:
             return False
 
         port = api.rsplit(":", 1)[1].split("/")[0]
-        command = ["deployments.prefect_server", "server", "start", "--host", "127.0.0.1", "--port", port]
+        command = [
+            "deployments.stack.prefect_server",
+            "server",
+            "start",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            port,
+        ]
         self._service("server", command, answers).start(SERVER_SECONDS)
         subprocess.run([DESK, "deploy"], env=self._environment, check=True, stdout=subprocess.DEVNULL)
 

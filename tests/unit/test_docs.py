@@ -16,13 +16,13 @@ import pytest
 import typer
 import yaml
 
-from deployments.ask_again import LARGEST_BODY_BYTES
-from deployments.cli import app
-from deployments.environment import PREFECT_DEFAULTS
-from deployments.exit_codes import ExitCode
+from deployments.cli.app import app
+from deployments.cli.exit_codes import ExitCode
 from deployments.sandbox.faults import FAULTS
 from deployments.sandbox.server import SandboxSettings
-from deployments.setup import BIRTH, SILENCE
+from deployments.stack.deploy import BIRTH, SILENCE
+from deployments.stack.environment import PREFECT_DEFAULTS
+from deployments.stack.retry_when_locked import LARGEST_BODY_BYTES
 from models.desk import FIRST_FOLDERS, NEEDS_ATTENTION, RunState, metadata
 from models.forms import ManualImport
 from models.fulfillers import KINDS, own_fields
@@ -31,12 +31,13 @@ from models.reports import Outcome
 from models.rules import RulesFile
 from models.settings import OWN_FIELDS, CountryFilter, Environment, Integration, Status
 from tasks.desk.engine import BUSY_TIMEOUT_SECONDS
+from tasks.desk.export import exported_item, exported_order
 from tasks.desk.leases import RENEW_EVERY_SECONDS, TERM
-from tasks.desk.order_form import exported_item, exported_order
-from tasks.extract import BATCH_SIZES, LARGEST_WHILE_WAITING, extract_orders
-from tasks.fulfillers import orderdesk, webhook
-from tasks.load import MAX_ATTENTION, MAX_EXAMPLES, load_orders
-from tasks.planning import OVERLAP
+from tasks.fulfilment.channels import orderdesk, webhook
+from tasks.imports.extract import BATCH_SIZES, LARGEST_WHILE_WAITING, extract_orders
+from tasks.imports.load import MAX_ATTENTION, MAX_EXAMPLES, load_orders
+from tasks.imports.transform import PRINT_KEYS
+from tasks.imports.windows import OVERLAP
 from tasks.podos import paging, retry
 from tasks.podos.client import (
     IDS_PER_REQUEST,
@@ -46,12 +47,11 @@ from tasks.podos.client import (
     PodosClient,
 )
 from tasks.podos.scan import Scan
-from tasks.rules.lines import MAX_CHARACTERS, MAX_DEPTH, MAX_FILE_BYTES
 from tasks.rules.patterns import MAX_MEMORY, MAX_TEXT
-from tasks.shipment_files import MAX_COLUMNS, MAX_LINE_CHARACTERS, MAX_ROWS
-from tasks.shipment_files import MAX_FILE_BYTES as MAX_CSV_BYTES
-from tasks.transform import PRINT_KEYS
-from tests.documentation import (
+from tasks.rules.yaml_lines import MAX_CHARACTERS, MAX_DEPTH, MAX_FILE_BYTES
+from tasks.tracking.csv_file import MAX_COLUMNS, MAX_LINE_CHARACTERS, MAX_ROWS
+from tasks.tracking.csv_file import MAX_FILE_BYTES as MAX_CSV_BYTES
+from tests.support.documentation import (
     PAGES,
     ROOT,
     anchors,

@@ -22,34 +22,34 @@ from models.maps import MapForm
 from models.podos import Application, Fulfillment, FulfillmentItem
 from models.rules import RuleEvent, RuleForm
 from models.shipments import Parcel, Sibling
-from tasks.couriers import tracking_address
-from tasks.desk.order_form import csv_line, exported_order
+from tasks.desk.export import csv_line, exported_order
+from tasks.fulfilment.check import problems_of
+from tasks.imports.transform import prepare
 from tasks.podos.client import ListQuery
-from tasks.podos.held import parse_held_page
 from tasks.podos.paging import WindowScan
 from tasks.podos.parsing import NotAPageError, ParsedPage, Unreadable, parse_page, parse_row
+from tasks.podos.remote_tracking import parse_held_page
 from tasks.podos.scan import Batch
-from tasks.rules.check import problems_of
 from tasks.rules.conditions import ConditionError, compile_condition
 from tasks.rules.engine import compile_rule, run_event
-from tasks.rules.lines import RulesFileError
-from tasks.rules.loading import cycle_warnings, load_rules
-from tasks.rules.map_files import load_maps, maps_of
 from tasks.rules.maps import apply_maps
+from tasks.rules.maps_file import load_maps, maps_of
 from tasks.rules.patterns import MAX_TEXT, compile_pattern
-from tasks.shipment_files import ShipmentFileError, read_rows
+from tasks.rules.rules_file import cycle_warnings, load_rules
+from tasks.rules.yaml_lines import RulesFileError
 from tasks.text_cells import csv_cell, from_csv_cell, markdown_cell, one_line, terminal_cell
-from tasks.tracking_rules import before_asking, place_of
-from tasks.tracking_values import (
+from tasks.tracking.carriers import tracking_address
+from tasks.tracking.csv_file import ShipmentFileError, read_rows
+from tasks.tracking.policy import before_asking, place_of
+from tasks.tracking.values import (
     UnfitShipmentError,
     clean_code,
     clean_courier,
     clean_url,
     shipped_moment,
 )
-from tasks.transform import prepare
 from tasks.visible_text import visible
-from tests.loading import SETTINGS, fulfillment
+from tests.support.loading import SETTINGS, fulfillment
 
 TIMES = 4
 LIMIT = TIMES**2 / 2

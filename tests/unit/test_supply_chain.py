@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from tests import supply_chain
-from tests.docker_context import dockerfile
-from tests.lock_files import DEV_LOCK, LOCK, pins, with_plain_pins
-from tests.supply_chain import audit, judge, requirements_of, unfit
+from tests.support import supply_chain
+from tests.support.docker_context import dockerfile
+from tests.support.lock_files import DEV_LOCK, LOCK, pins, with_plain_pins
+from tests.support.supply_chain import audit, judge, requirements_of, unfit
 
 ROOT = Path(__file__).parents[2]
 PIN = re.compile(r"[\w.-]+(\[[\w, -]+\])?==\S+( ; [^\n\\]+)?( \\\n    --hash=sha256:[0-9a-f]{64})+\n")

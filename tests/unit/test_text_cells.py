@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.text_cells import csv_cell, from_csv_cell, markdown_cell, one_line, terminal_cell, terminal_line
-from tests.hostile import AUTOLINK, HARMLESS, kinds, shown
+from tests.support.hostile import AUTOLINK, HARMLESS, kinds, shown
 
 # --- Markdown -----------------------------------------------------------------------------------------------
 

@@ -1,0 +1,225 @@
+"""`desk orders`, `desk orders export` and `desk order`."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+import typer
+
+from deployments.cli.desk_access import open_the_desk
+from deployments.cli.new_file import new_file
+from deployments.cli.order_arguments import ORDER_HELP, the_order
+from deployments.cli.output import (
+    AsJson,
+    HarmlessOutput,
+    json_text,
+    print_json,
+    print_json_list,
+    say,
+    show,
+    table,
+    when,
+)
+from tasks.text_cells import terminal_cell
+
+if TYPE_CHECKING:
+    from tasks.desk.browse import OrderDetail
+
+DEFAULT_LIMIT = 50
+
+orders_app = typer.Typer()
+
+InFolder = Annotated[
+    str | None, typer.Option("--folder", metavar="F", help="Only the orders of this folder.")
+]
+
+
+class ExportFormat(StrEnum):
+    """How an export is written."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.add_typer(orders_app, name="orders")
+    app.command("order", epilog="Example: desk order A-1001")(show_order)
+
+
+@orders_app.callback(invoke_without_command=True, epilog="Example: desk orders --folder New --limit 20")
+def list_the_orders(
+    context: typer.Context,
+    *,
+    folder: InFolder = None,
+    changed: Annotated[
+        bool,
+        typer.Option(
+            "--changed", help="Only orders that podOS changed and nobody has settled; see: desk changes."
+        ),
+    ] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help=f"At most N orders; {DEFAULT_LIMIT}, with --json all."),
+    ] = None,
+    before: Annotated[
+        int | None, typer.Option(min=1, metavar="ID", help="Only orders with a smaller id: the next page.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the desk's orders, the newest import first.
+
+    With --json: a list of whole orders, with items and print metadata.
+    """
+    if context.invoked_subcommand:
+        if folder or changed or limit or before or as_json:
+            raise typer.BadParameter(
+                f"put options behind the command: desk orders {context.invoked_subcommand} ..."
+            )
+        return
+    from tasks.desk.browse import export_orders, list_orders
+
+    with open_the_desk() as engine:
+        if as_json:
+            print_json_list(
+                export_orders(
+                    engine, folder=folder, changed=changed, newest_first=True, limit=limit, before_id=before
+                )
+            )
+            return
+        size = limit or DEFAULT_LIMIT
+        found = list_orders(engine, folder=folder, changed=changed, limit=size + 1, before_id=before)
+    table(
+        ["Id", "Number", "Folder", "Status", "Created (UTC)", "Ship to", "Country", "Items"],
+        [
+            (
+                *(order.id, order.order_number, order.folder, order.podos_status),
+                *(when(order.created_at), order.ship_name, order.ship_country, order.items),
+            )
+            for order in found[:size]
+        ],
+    )
+    if len(found) > size:
+        say(f"There are more: --limit N shows N, --before {found[size - 1].id} goes on from here.")
+
+
+@orders_app.command("export", epilog="Example: desk orders export --format csv --folder New --output new.csv")
+def export(
+    *,
+    format_: Annotated[
+        ExportFormat | None,
+        typer.Option("--format", help="jsonl: a JSON document a line (the default). csv: a line an order."),
+    ] = None,
+    folder: InFolder = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write to this file, which only you can read.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")] = False,
+) -> None:
+    """Export whole orders, one a line, oldest import first; any number of them.
+
+    CSV has the items as JSON in the last column. Text that a spreadsheet would run as a formula begins
+    with an apostrophe there. A file is complete or not there: it is put in place at the end.
+    """
+    if as_json and format_ is ExportFormat.CSV:
+        raise typer.BadParameter("--json and --format csv exclude each other", param_hint="--json")
+    from tasks.desk.browse import export_orders
+
+    write = _write_csv if format_ is ExportFormat.CSV else _write_jsonl
+    with open_the_desk() as engine:
+        orders = export_orders(engine, folder=folder)
+        if output is None:
+            write(orders, HarmlessOutput(sys.stdout))
+            return
+        with new_file(output) as file:
+            count = write(orders, file)
+    say(f"{count} {'order' if count == 1 else 'orders'} exported to {output}")
+
+
+def _write_jsonl(orders: Iterable[dict[str, Any]], file: TextIO | HarmlessOutput) -> int:
+    count = 0
+    for order in orders:
+        file.write(json_text(order) + "\n")
+        count += 1
+    return count
+
+
+def _write_csv(orders: Iterable[dict[str, Any]], file: TextIO | HarmlessOutput) -> int:
+    from tasks.desk.export import CSV_COLUMNS, csv_line
+
+    writer = csv.writer(file)
+    writer.writerow(CSV_COLUMNS)
+    count = 0
+    for order in orders:
+        writer.writerow(csv_line(order))
+        count += 1
+    return count
+
+
+def show_order(
+    reference: Annotated[str, typer.Argument(metavar="ORDER", help=ORDER_HELP)],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show one order: address, items with their print metadata, and what happened to it."""
+    from tasks.desk.browse import find_order
+
+    with open_the_desk() as engine:
+        detail = find_order(engine, the_order(engine, reference, as_json=as_json).reference)
+    if as_json:
+        print_json(detail.as_dict())
+    else:
+        _show(detail)
+
+
+def _show(detail: OrderDetail) -> None:
+    order = detail.order
+    address = order["shipping"]
+    town = " ".join(part for part in (address["postal_code"], address["city"], address["state"]) if part)
+    lines = [address[part] for part in ("name", "company", "address1", "address2")]
+    weight = order["package_weight_g"]
+    value = order["declared_value"]
+    facts = {
+        "Order": f"{order['order_number']} (id {order['id']})",
+        "Folder": order["folder"],
+        "podOS": f"{order['podos_status']}, {order['source_id']}, project {order['project']}",
+        "Created": order["created_at"],
+        "Ship to": ", ".join(part for part in (*lines, town, address["country"]) if part),
+        "Contact": ", ".join(part for part in (order["email"], order["phone"]) if part),
+        "Shipping": order["shipping_method"]["name"] or order["shipping_method"]["code"],
+        "Priority": order["priority"],
+        "Deadline": order["deadline"],
+        "Value": f"{value} {order['currency'] or ''}" if value else None,
+        "Weight": f"{weight} g" if weight is not None else None,
+        "Held": order["hold_reason"],
+        "Unreadable": "; ".join(order.get("unreadable", ())),
+        "Metadata": ", ".join(f"{name} = {text}" for name, text in order["metadata"].items()),
+    }
+    for name, fact in facts.items():
+        if fact:
+            show(f"{name + ':':<10} {terminal_cell(fact)}")
+    for number, item in enumerate(order["items"], 1):
+        name = terminal_cell(item["name"] or item["sku"] or "unnamed")
+        show("", f"Item {number}: {item['quantity']} x {name}")
+        known = {name: item[name] for name in ("sku", "variant_ref", "notes") if item[name]}
+        for name, text in (known | item["metadata"]).items():
+            show(f"  {terminal_cell(name)}: {terminal_cell(text)}")
+    for change in detail.changes:
+        show("", f"Changed in podOS: {change.kind} ({when(change.at)} UTC)")
+        for name, text in change.new_values.items():
+            show(f"  {terminal_cell(name)}: {_value(change.old_values.get(name))} -> {_value(text)}")
+    if detail.changes:
+        desk_id = f"desk:{order['id']}"
+        show(f"Settle it with: desk changes take {desk_id}, or: desk changes keep {desk_id}")
+    show("", "History (UTC):")
+    for entry in detail.history:
+        show(f"  {when(entry.at)}  {terminal_cell(entry.event)}: {terminal_cell(entry.text)}")
+
+
+def _value(text: str | None) -> str:
+    return "(nothing)" if text is None else terminal_cell(text)

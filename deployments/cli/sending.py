@@ -1,0 +1,205 @@
+"""`desk send`, `desk outbox`, `desk outbox resend`, `desk hold` and `desk release`."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deployments.cli.desk_access import open_the_desk
+from deployments.cli.order_arguments import ORDER_HELP, tell_desk_ids, the_order, the_orders
+from deployments.cli.output import AsJson, print_json, print_json_list, say, show, table, when
+from deployments.cli.run_outcome import RunFailedError, error_of
+from deployments.stack.environment import prepare_prefect
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from flows.send_orders import SendWatcher
+    from models.handovers import SendReport
+
+DEFAULT_LIMIT = 50
+
+outbox_app = typer.Typer()
+Order = Annotated[str, typer.Argument(metavar="ORDER", help=ORDER_HELP)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("send", epilog="Example: desk send A-1001 --to acme")(send)
+    app.add_typer(outbox_app, name="outbox")
+    app.command("hold", epilog='Example: desk hold A-1001 --reason "artwork is unclear"')(hold)
+    app.command("release", epilog="Example: desk release A-1001")(release)
+
+
+def send(
+    orders: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ORDER]...", help=ORDER_HELP),
+    ] = None,
+    *,
+    to: Annotated[str | None, typer.Option("--to", metavar="F", help="The fulfiller that gets them.")] = None,
+    folder: Annotated[
+        str | None, typer.Option("--folder", metavar="F", help="All orders of this folder.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hand orders over to a fulfiller now; without orders, all that waits.
+
+    An order goes to each fulfiller once, whatever is asked for. What can't be sent now waits and is tried
+    again; `desk outbox` shows it with the reason.
+    """
+    if orders and folder:
+        raise typer.BadParameter("give orders or --folder, not both", param_hint="--folder")
+    prepare_prefect(quiet=True)
+    watcher = asyncio.run(_send(orders or [], folder, to, as_json=as_json))
+    if as_json:
+        print_json([report.as_dict() for report in watcher.reports])
+    else:
+        for report in watcher.reports:
+            _print(report)
+    if watcher.error:
+        raise watcher.error
+
+
+async def _send(orders: list[str], folder: str | None, to: str | None, *, as_json: bool) -> SendWatcher:
+    from flows.send_orders import SendWatcher
+    from tasks.fulfilment.fulfillers import fulfiller_names, load_fulfiller
+    from tasks.fulfilment.store import find_orders, queue_by_hand
+
+    if to is not None:
+        await load_fulfiller(to)  # an unknown one is told before anything is queued
+    if not orders and folder is None:
+        names: Collection[str] = [to] if to else await fulfiller_names()
+        if not names:
+            say("no fulfiller is set up yet: desk fulfillers add")
+        return await _run(names, SendWatcher())
+    with open_the_desk() as engine:
+        named = the_orders(engine, orders, as_json=as_json)
+        ids = find_orders(engine, [order.reference for order in named], folder)
+        names = queue_by_hand(engine, ids, to, now=datetime.now(UTC))
+    tell_desk_ids(named)
+    return await _run(names, SendWatcher(ids))
+
+
+async def _run(names: Collection[str], watcher: SendWatcher) -> SendWatcher:
+    from flows.send_orders import send_orders, watching_send
+
+    watching_send.set(watcher)
+    for name in sorted(names):
+        before = len(watcher.reports)
+        failure = await error_of(await send_orders(name, return_state=True))
+        if failure is None and len(watcher.reports) == before:
+            failure = RunFailedError("the run ended without a report")
+        watcher.error = watcher.error or failure
+    return watcher
+
+
+def _print(report: SendReport) -> None:
+    from models.handovers import SEND_OUTCOMES
+
+    run = f"run {report.run_id}" if report.run_id else "nothing sent"
+    rows = [
+        (state.value.replace("_", " ").capitalize(), str(report.counts[state])) for state in SEND_OUTCOMES
+    ]
+    table([f"Orders to {report.fulfiller} ({run})", "Orders"], rows)
+    if report.would_send is not None:
+        say(f"read-only mode: nothing was sent, {report.would_send} would be")
+
+
+@outbox_app.callback(invoke_without_command=True, epilog="Example: desk outbox --failed")
+def list_the_outbox(
+    context: typer.Context,
+    *,
+    failed: Annotated[bool, typer.Option("--failed", help="Only those that failed.")] = False,
+    waiting: Annotated[bool, typer.Option("--waiting", help="Only those that wait.")] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help=f"At most N; {DEFAULT_LIMIT}, with --json all.")
+    ] = None,
+    before: Annotated[
+        int | None, typer.Option(min=1, metavar="ID", help="Only those with a smaller id: the next page.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the orders queued for fulfillers, the newest first: where each stands, and why."""
+    if context.invoked_subcommand:
+        if failed or waiting or limit or before or as_json:
+            raise typer.BadParameter("put options behind the command: desk outbox resend ...")
+        return
+    if failed and waiting:
+        raise typer.BadParameter("--failed and --waiting exclude each other", param_hint="--failed")
+    from models.desk import OutboxState
+    from tasks.fulfilment.store import list_handovers
+
+    state = OutboxState.FAILED if failed else OutboxState.WAITING if waiting else None
+    with open_the_desk() as engine:
+        if as_json:
+            found = list_handovers(engine, state=state, limit=limit, before_id=before)
+            print_json_list(one.as_dict() for one in found)
+            return
+        size = limit or DEFAULT_LIMIT
+        shown = list(list_handovers(engine, state=state, limit=size + 1, before_id=before))
+    table(
+        ["Id", "Order", "Fulfiller", "State", "Tries", "Next try (UTC)", "Sent (UTC)", "Reference", "Reason"],
+        [
+            (
+                *(one.id, one.order, one.fulfiller, one.state.replace("_", " "), one.attempts),
+                when(one.next_attempt_at) if one.state == OutboxState.WAITING else None,
+                *(when(one.sent_at), one.reference, one.reason),
+            )
+            for one in shown[:size]
+        ],
+    )
+    if len(shown) > size:
+        say(f"There are more: --limit N shows N, --before {shown[size - 1].id} goes on from here.")
+
+
+@outbox_app.command("resend", epilog="Example: desk outbox resend --all-failed")
+def resend(
+    ids: Annotated[
+        list[int] | None, typer.Argument(metavar="[ID]...", help="Handovers, as `desk outbox` shows them.")
+    ] = None,
+    *,
+    all_failed: Annotated[bool, typer.Option("--all-failed", help="All that failed.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let orders be sent again, as if for the first time; the fulfiller knows them by their key."""
+    if bool(ids) == all_failed:
+        raise typer.BadParameter("give handovers, or --all-failed", param_hint="ID")
+    prepare_prefect(quiet=True)
+    from tasks.fulfilment.store import resend_handovers
+    from tasks.prefect_api.events import announce_queued
+
+    with open_the_desk() as engine:
+        again, fulfillers = resend_handovers(engine, None if all_failed else ids, now=datetime.now(UTC))
+    asyncio.run(announce_queued(fulfillers))
+    if as_json:
+        print_json({"resent": again})
+    else:
+        show(f"{len(again)} {'order waits' if len(again) == 1 else 'orders wait'} to be sent")
+
+
+def hold(
+    order: Order,
+    *,
+    reason: Annotated[str, typer.Option("--reason", metavar="R", help="Why; it is shown with the order.")],
+) -> None:
+    """Keep an order from being sent to any fulfiller, until `desk release`."""
+    from tasks.fulfilment.store import hold_order
+
+    with open_the_desk() as engine:
+        named = the_order(engine, order)
+        hold_order(engine, named.reference, reason, now=datetime.now(UTC))
+    show(f"{named.shown} is held")
+
+
+def release(order: Order) -> None:
+    """Let a held order be sent again."""
+    from tasks.fulfilment.store import release_order
+
+    with open_the_desk() as engine:
+        named = the_order(engine, order)
+        release_order(engine, named.reference, now=datetime.now(UTC))
+    show(f"{named.shown} is released")

@@ -1,1 +1,0 @@
-"""The commands of `desk`, a module a topic; each registers its commands on the app."""

@@ -1,0 +1,1 @@
+"""What runs: server, worker, deployments, metrics, alerts."""

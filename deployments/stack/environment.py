@@ -1,0 +1,72 @@
+"""What Prefect must be told before it is imported; what the user set in the environment wins."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from pathlib import Path
+
+from deployments.stack.password import guard_temporary_server, use_kept_password
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The checkout: prefect.yaml lies here."""
+
+PREFECT_DEFAULTS = {
+    # Nothing is sent to anybody; the first start also fails with "database is locked" when analytics are on.
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    # The UI asks the address it was loaded from, whatever host and port that is.
+    "PREFECT_SERVER_UI_API_URL": "/api",
+    # Nor does another page need to; by default a page of any address could ask a server of this machine.
+    # Our own server refuses it anyway (same_origin.py), a plain Prefect server does not.
+    "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": "http://127.0.0.1",
+    # A cold temporary server takes longer than Prefect's own 20 seconds on a busy machine.
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "tasks,flows",
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+    "PREFECT_WORKER_QUERY_SECONDS": "2",
+    "PREFECT_CLI_PROMPT": "false",
+    # Run history of 90 days: without it Prefect's database grows for ever.
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+}
+
+
+class EnvironmentRefusedError(Exception):
+    """A variable of the environment can't be used; the text names it."""
+
+
+def prepare_prefect(*, quiet: bool = False, api_url: str | None = None) -> None:
+    """Set Prefect's environment for this process and its children. Safe to repeat.
+
+    Files that they make are for their user alone: Prefect's database holds tokens.
+
+    Args:
+        quiet: keep run logs off the terminal; they still go to the server.
+        api_url: the server to use, whatever the environment says.
+
+    Raises:
+        EnvironmentRefusedError: the certificates that are to be trusted can't be read.
+        PasswordNeededError: the password that `desk up` keeps can be read by others, or is none.
+    """
+    os.umask(0o077)
+    _check_certificates()
+    if api_url:
+        os.environ["PREFECT_API_URL"] = api_url
+    use_kept_password()
+    defaults = dict(PREFECT_DEFAULTS)
+    if quiet:
+        defaults["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)
+    guard_temporary_server()
+
+
+def _check_certificates() -> None:
+    """Name the variable at once: the libraries that read it say "No such file" and not which."""
+    path = os.environ.get("SSL_CERT_FILE")
+    try:
+        if path:
+            ssl.create_default_context(cafile=path)
+    except OSError as error:
+        reason = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
+        raise EnvironmentRefusedError(f"SSL_CERT_FILE: {path} can't be used ({reason}): correct it") from None

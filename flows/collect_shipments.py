@@ -1,0 +1,50 @@
+"""Take the CSV files that shipping programs dropped into a folder."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from models.settings import Environment
+from tasks.desk.engine import opened_desk
+from tasks.desk.errors import DeskError
+from tasks.prefect_api.events import announce_shipments
+from tasks.prefect_api.foreign_errors import in_own_words
+from tasks.prefect_api.schedules import drop_late_runs
+from tasks.rules.apply import look_at_what_happened
+from tasks.tracking.drop_folder import DropFolderError, take_folder
+
+logger = logging.getLogger(__name__)
+
+
+@flow(name="watch-shipments")
+@in_own_words
+async def watch_shipments(directory: str = "", strict: bool = False) -> State[None]:
+    """Take the finished CSV files of the drop folder; each is moved to done/ or failed/.
+
+    Args:
+        directory: The drop folder. Empty: the one that DESK_DROP_FOLDER names on the worker's machine.
+        strict: Take all rows of a file or none.
+    """
+    await drop_late_runs()
+    environment = Environment()
+    folder = directory or environment.desk_drop_folder
+    if not folder:
+        return Completed(message="no drop folder is set: give its directory, or set DESK_DROP_FOLDER")
+    try:
+        with opened_desk(environment.database_url()) as engine:
+            results = take_folder(engine, Path(folder), strict=strict, now=datetime.now(UTC))
+            for result in results:
+                logger.info("%s", result.told())
+            await announce_shipments(set().union(*(result.taken.integrations for result in results)))
+            (await look_at_what_happened(engine)).raise_problem()
+    except (DeskError, DropFolderError) as error:
+        return Failed(message=str(error))
+    added = sum(result.taken.added for result in results)
+    bad = sum(len(result.taken.bad) for result in results)
+    return Completed(message=f"{len(results)} files: {added} shipments added, {bad} bad rows")

@@ -1,0 +1,1 @@
+"""A long import in windows, on the work pool."""

@@ -1,0 +1,1 @@
+"""What sending tracking and sending orders share: outbox, outcomes, retries."""

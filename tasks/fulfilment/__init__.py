@@ -1,0 +1,1 @@
+"""Orders go to those who print them, and their shipments come back."""

@@ -1,0 +1,327 @@
+"""Hand orders over to a fulfiller: read, map, check and serialize ahead; send in lanes that never idle.
+
+A handover is marked as begun before it is sent. What a crash leaves without an outcome is sent again under
+the same idempotency key, or looked for, as its way does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.tasks import exponential_backoff
+from sqlalchemy import Connection, Engine
+
+from models.desk import OutboxState
+from models.handovers import (
+    FORM_VERSION,
+    Due,
+    HandoverNote,
+    Outgoing,
+    SendReport,
+    SendSettings,
+    idempotency_key,
+)
+from models.unreadable import problems_in
+from tasks.delivery.outcomes import Ledger
+from tasks.delivery.retry_policy import FIRST_PAUSE, Verdict, asked_pause
+from tasks.desk.browse import orders_by_id
+from tasks.desk.errors import RetriableDeskError
+from tasks.desk.leases import HeldLease
+from tasks.fulfilment.channels.interface import Answer, Way
+from tasks.fulfilment.queue import (
+    Result,
+    begin_attempts,
+    postpone_due,
+    record_send_progress,
+    take_due,
+    write_results,
+)
+from tasks.prefect_api.foreign_errors import in_own_words
+from tasks.prefect_api.step import only_after
+from tasks.rules.maps import Problem
+
+logger = logging.getLogger(__name__)
+
+BATCH_SIZE = 500
+MAX_NOTES = 200
+ROUNDS = 4
+"""How often an order is sent in one run before it waits for a later one."""
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_WAIT_SECONDS = 10.0
+"""A Retry-After that asks for more outlives the process: the orders wait in the desk."""
+TROUBLE = 20
+"""So many pieces in a row that got no clear answer: the fulfiller is down, the rest is not even tried."""
+_DECIDING = ("project", "source_id", "reference")
+"""What tells a fulfiller's order from others: without it an order could go out twice."""
+
+
+class Prepared(NamedTuple):
+    """An order in the fulfiller's own words, what was changed, and all that speaks against sending it."""
+
+    document: dict[str, Any]
+    notes: list[str]
+    problems: list[Problem]
+
+
+Prepare = Callable[[dict[str, Any]], Prepared]
+
+
+class SendRun:
+    """What one run of sending shares. A plain object: the engine must not walk through it.
+
+    Attributes:
+        halted: why the fulfiller is to be left alone for now, None if it is not.
+        error: what ended the run, None if nothing did; what is under way comes to its end.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: SendSettings,
+        report: SendReport,
+        prepare: Prepare,
+        *,
+        lease: HeldLease | None = None,
+        order_ids: Collection[int] | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.engine = engine
+        self.settings = settings
+        self.report = report
+        self.prepare = prepare
+        self.lease = lease
+        self.order_ids = order_ids
+        self.clock = clock
+        self.halted: Verdict | None = None
+        self.error: Exception | None = None
+        self.in_a_row = 0
+        self._told: dict[int, OutboxState] = {}
+        self.calm = asyncio.Event()
+        self.calm.set()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is to be begun."""
+        return self.halted is not None or self.error is not None
+
+    def write(self, connection: Connection, outcomes: Sequence[tuple[Due, Result]]) -> None:
+        """Write outcomes and counts in the caller's transaction; one that failed is written again."""
+        settled = write_results(connection, outcomes, self.settings, now=self.clock())
+        for due, _ in outcomes:
+            if due.id in settled:
+                self._count(due, settled[due.id].state, settled[due.id].reason)
+        record_send_progress(connection, self.report)
+
+    def _count(self, due: Due, state: OutboxState, reason: str | None) -> None:
+        """Count a handover once, under the last that became of it in this run."""
+        before, counts, notes = self._told.get(due.id), self.report.counts, self.report.notes
+        if before is state:
+            return
+        if before is not None:
+            counts[before] -= 1
+            notes[before] = [note for note in notes.get(before, []) if note.id != due.id]
+        self._told[due.id] = state
+        counts[state] += 1
+        known = notes.setdefault(state, [])
+        if reason and len(known) < MAX_NOTES:
+            known.append(HandoverNote(due.id, due.order_number, reason))
+
+
+Book = Ledger[Due, Result]
+Queue = asyncio.Queue[list[Outgoing] | None]
+
+
+async def send_all(way: Way, run: SendRun) -> None:
+    """Send all that is due, with a producer that works ahead of the lanes.
+
+    Raises:
+        RefusedError: the fulfiller does not let us in; what was not sent still waits.
+        FulfillerError: it can't be used as it is set up.
+        DeskError: the desk was busy, or another run took over.
+
+    Safe to repeat, also with the same run: a new pass over what is still due.
+    """
+    run.error = None
+    queue: Queue = asyncio.Queue(maxsize=max(1, 2 * BATCH_SIZE // way.group_size))
+    async with Ledger[Due, Result](run.engine, run.write) as book:
+        workers = [
+            asyncio.create_task(_produce(way, run, queue, book)),
+            *(asyncio.create_task(_lane(way, run, queue, book)) for _ in range(way.lanes)),
+        ]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for one in workers:
+                one.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+    if run.error:
+        raise run.error
+    _put_off(run)
+
+
+async def _produce(way: Way, run: SendRun, queue: Queue, book: Book) -> None:
+    """Fill the queue batch by batch; the next is made ready while the lanes send the one before."""
+    after_id = 0
+    try:
+        while not run.is_over and (batch := await asyncio.to_thread(_next_batch, run, after_id)):
+            after_id, outgoing, unfit = batch
+            for due, result in unfit:
+                book.note(due, result)
+            for start in range(0, len(outgoing), way.group_size):
+                await queue.put(outgoing[start : start + way.group_size])
+    except Exception as error:  # noqa: BLE001 - raised when the lanes have ended
+        run.error = run.error or error
+    for _ in range(way.lanes):
+        await queue.put(None)
+
+
+Batch = tuple[int, list[Outgoing], list[tuple[Due, Result]]]
+
+
+def _next_batch(run: SendRun, after_id: int) -> Batch | None:
+    if run.lease:
+        run.lease.check()
+    due = _due(run, after_id)
+    if not due:
+        return None
+    outgoing, unfit = prepare_batch(run, due)
+    may_go = begin_attempts(run.engine, [one.id for one in outgoing], now=run.clock())
+    return due[-1].id, [one for one in outgoing if one.id in may_go], unfit
+
+
+def _due(run: SendRun, after_id: int) -> list[Due]:
+    name, now = run.settings.fulfiller, run.clock()
+    return take_due(run.engine, name, now=now, limit=BATCH_SIZE, after_id=after_id, order_ids=run.order_ids)
+
+
+def prepare_batch(run: SendRun, due: Sequence[Due]) -> tuple[list[Outgoing], list[tuple[Due, Result]]]:
+    """Return what may go, ready to be sent, and what may not, with all reasons."""
+    documents = orders_by_id(run.engine, [one.order_id for one in due])
+    outgoing: list[Outgoing] = []
+    unfit: list[tuple[Due, Result]] = []
+    for one in due:
+        if one.podos_status == "refunded":
+            refunded = Verdict(OutboxState.FAILED, "the order was refunded in podOS")
+            unfit.append((one, Result(refunded)))
+            continue
+        ready = _made_ready(run, one, documents[one.order_id])
+        if isinstance(ready, Outgoing):
+            outgoing.append(ready)
+        else:
+            unfit.append((one, ready))
+    return outgoing, unfit
+
+
+def _made_ready(run: SendRun, due: Due, document: dict[str, Any]) -> Outgoing | Result:
+    """Return an order ready to be sent, or why it can't be."""
+    if problems := problems_in({name: getattr(due, name) for name in _DECIDING}):
+        remedy = f"correct the row, then: desk outbox resend {due.id}"
+        return Result(Verdict(OutboxState.FAILED, "; ".join([*problems, remedy])), unfit=True)
+    try:
+        prepared = run.prepare(document)
+        if not prepared.problems:
+            return _outgoing(run.settings.fulfiller, due, prepared)
+    except Exception as error:  # noqa: BLE001 - one odd order keeps no other from being sent
+        reason = f"it can't be made ready for {run.settings.fulfiller} (unexpected {type(error).__name__})"
+        logger.error("order %s: %s", due.order_id, reason)  # noqa: TRY400 - a traceback may quote its values
+        return Result(Verdict(OutboxState.FAILED, reason), unfit=True)
+    return Result(_unfit(prepared.problems), notes=tuple(prepared.notes), unfit=True)
+
+
+def _unfit(problems: Sequence[Problem]) -> Verdict:
+    told = "; ".join(problem.told for problem in problems)
+    return Verdict(OutboxState.FAILED, told, kept="; ".join(problem.text for problem in problems))
+
+
+def _outgoing(fulfiller: str, due: Due, prepared: Prepared) -> Outgoing:
+    key = idempotency_key(fulfiller, due.project, due.source_id)
+    form = {"version": FORM_VERSION, "idempotency_key": key, "fulfiller": fulfiller}
+    body = msgspec.json.encode({**form, "order": prepared.document})
+    return Outgoing(due, key, prepared.document, body, tuple(prepared.notes))
+
+
+async def _lane(way: Way, run: SendRun, queue: Queue, book: Book) -> None:
+    while (group := await queue.get()) is not None:
+        if run.is_over:
+            continue  # the queue is emptied, so that the producer comes to its end
+        try:
+            if run.lease:
+                run.lease.check()
+            answers = await _send_group(way, run, group)
+            for one in group:
+                if answer := answers.get(one.id):
+                    book.note(one.due, Result(answer.verdict, answer.reference, one.notes))
+        except Exception as error:  # noqa: BLE001 - raised when the other lanes have ended
+            run.error = run.error or error
+
+
+async def _send_group(way: Way, run: SendRun, group: Sequence[Outgoing]) -> dict[int, Answer]:
+    """Send a group, again after a short pause where it got no clear answer."""
+    answers: dict[int, Answer] = {}
+    left = list(group)
+    for number in range(ROUNDS):
+        await run.calm.wait()
+        if run.is_over:
+            return answers
+        answers |= await way.send(left)
+        left = [one for one in left if answers[one.id].verdict.state is OutboxState.WAITING]
+        if not left:
+            run.in_a_row = 0
+            return answers
+        left = [one._replace(due=one.due._replace(first_attempt_at=run.clock())) for one in left]
+        await _wait_or_halt(run, answers[left[0].id].verdict, number)
+    return answers
+
+
+async def _wait_or_halt(run: SendRun, verdict: Verdict, number: int) -> None:
+    run.in_a_row += 1
+    asked = verdict.retry_after_seconds or 0.0
+    if run.in_a_row >= TROUBLE or asked > LONGEST_WAIT_SECONDS:
+        run.halted = run.halted or verdict
+    elif number < ROUNDS - 1 and (not asked or run.calm.is_set()):
+        if asked:
+            run.calm.clear()  # nobody begins anything until the fulfiller has had its pause
+        try:
+            await asyncio.sleep(max(FIRST_PAUSE_SECONDS * 2.0**number, asked))
+        finally:
+            run.calm.set()
+
+
+def _put_off(run: SendRun) -> None:
+    """After the fulfiller asked for a pause or was down: let all that is due wait, without an attempt."""
+    if run.halted:
+        run.report.paused = run.halted.reason
+        now = run.clock()
+        wait: timedelta = max(FIRST_PAUSE, asked_pause(run.halted.retry_after_seconds))
+        postpone_due(run.engine, run.settings.fulfiller, until=now + wait, now=now)
+
+
+def count_sendable(run: SendRun) -> int:
+    """Return how many a read-only run would send."""
+    after_id, count = 0, 0
+    while due := _due(run, after_id):
+        count += len(prepare_batch(run, due)[0])
+        after_id = due[-1].id
+    return count
+
+
+@task(
+    name="hand orders over",
+    task_run_name="hand orders over",
+    cache_policy=NO_CACHE,
+    retries=3,
+    retry_delay_seconds=exponential_backoff(backoff_factor=5),
+    retry_jitter_factor=0.5,
+    retry_condition_fn=only_after(RetriableDeskError),
+)
+@in_own_words
+async def hand_over(way: Way, run: SendRun) -> None:
+    """Send all that is due (see ``send_all``). Repeating is a new pass over what is still due."""
+    await send_all(way, run)

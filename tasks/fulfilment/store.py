@@ -1,0 +1,198 @@
+"""What people do with handovers: queue, look, resend; and hold or release an order."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Engine, Select, Table, select, update
+
+from models.desk import Handover, Order, OutboxState
+from models.unreadable import is_readable
+from tasks.delivery import store as outbox
+from tasks.delivery.handovers import queue_orders
+from tasks.desk.engine import reading, writing
+from tasks.desk.errors import DeskRefusedError
+from tasks.desk.export import iso
+from tasks.desk.folders import known_folder_id
+from tasks.desk.history import add_history
+from tasks.desk.references import desk_reference, resolve
+
+HANDOVERS: Table = Handover.__table__  # type: ignore[attr-defined]
+ORDERS: Table = Order.__table__  # type: ignore[attr-defined]
+MAX_REASON_LENGTH = 500
+_CHUNK = 1000
+
+
+@dataclass(frozen=True)
+class HandoverSummary:
+    """One handover; ``order`` is the order number, times are aware UTC.
+
+    ``order`` and ``source_id`` are None where another program named an order that the desk does not have.
+    """
+
+    id: int
+    order: str | None
+    source_id: str | None
+    fulfiller: str
+    reference: str | None
+    state: str
+    attempts: int
+    next_attempt_at: datetime | None
+    reason: str | None
+    sent_at: datetime | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it ready for JSON."""
+        times = ("next_attempt_at", "sent_at")
+        return vars(self) | {name: iso(getattr(self, name)) for name in times}
+
+
+def list_handovers(
+    engine: Engine,
+    *,
+    state: OutboxState | None = None,
+    limit: int | None = None,
+    before_id: int | None = None,
+) -> Iterator[HandoverSummary]:
+    """Return handovers, the newest first, one by one; memory stays flat.
+
+    Args:
+        engine: the desk.
+        state: only those in this state.
+        limit: at most so many; None is all.
+        before_id: only those with a smaller id: the last one of the page before.
+    """
+    last, left = before_id, limit
+    while left is None or left > 0:
+        size = _CHUNK if left is None else min(left, _CHUNK)
+        query = _summaries().order_by(HANDOVERS.c.id.desc()).limit(size)
+        if state is not None:
+            query = query.where(HANDOVERS.c.state == state.value)
+        if last is not None:
+            query = query.where(HANDOVERS.c.id < last)
+        with reading(engine) as connection:
+            found = [HandoverSummary(*row) for row in connection.execute(query)]
+        yield from found
+        if len(found) < size:
+            return
+        last, left = found[-1].id, None if left is None else left - len(found)
+
+
+def _summaries() -> Select[Any]:
+    own = ("fulfiller", "reference", "state", "attempts", "next_attempt_at", "reason", "sent_at")
+    columns = (HANDOVERS.c[name] for name in own)
+    return select(HANDOVERS.c.id, ORDERS.c.order_number, ORDERS.c.source_id, *columns).outerjoin(
+        ORDERS, ORDERS.c.id == HANDOVERS.c.order_id
+    )
+
+
+def find_orders(engine: Engine, references: Sequence[str], folder: str | None) -> list[int]:
+    """Return the desk ids of orders that a person names, or of all in a folder.
+
+    Raises:
+        DeskRefusedError: an order or the folder is unknown, or named ambiguously.
+    """
+    with reading(engine) as connection:
+        if folder is None:
+            return resolve(connection, references)
+        place = known_folder_id(connection, folder)
+        query = select(ORDERS.c.id).where(ORDERS.c.folder_id == place).order_by(ORDERS.c.id)
+        return list(connection.execute(query).scalars())
+
+
+def queue_by_hand(
+    engine: Engine, order_ids: Sequence[int], fulfiller: str | None, *, now: datetime
+) -> set[str]:
+    """Queue orders for a fulfiller, or take those that they wait for; return the fulfillers' names.
+
+    Raises:
+        DeskRefusedError: without a fulfiller, one of the orders waits for none.
+    """
+    with writing(engine) as connection:
+        if fulfiller is not None:
+            queue_orders(connection, [(id_, fulfiller) for id_ in order_ids], now=now)
+            return {fulfiller}
+        waits = HANDOVERS.c.state == OutboxState.WAITING.value
+        found: list[tuple[int, str]] = []
+        for start in range(0, len(order_ids), _CHUNK // 2):
+            mine = HANDOVERS.c.order_id.in_(order_ids[start : start + _CHUNK // 2])
+            query = select(HANDOVERS.c.order_id, HANDOVERS.c.fulfiller).where(mine, waits)
+            found += [(row[0], row[1]) for row in connection.execute(query) if is_readable(row[1])]
+        missing = sorted(set(order_ids) - {order_id for order_id, _ in found})
+        if missing:
+            named = desk_reference(missing[0])
+            raise DeskRefusedError(f"order {named} waits for no fulfiller: say with --to F which one gets it")
+        return {name for _, name in found}
+
+
+def resend_handovers(
+    engine: Engine, ids: Collection[int] | None, *, now: datetime
+) -> tuple[list[int], set[str]]:
+    """Let handovers be tried again as if for the first time.
+
+    Args:
+        engine: the desk.
+        ids: which; None: all that failed.
+        now: aware.
+
+    Returns:
+        Their ids, and the names of their fulfillers.
+
+    Raises:
+        DeskRefusedError: there is no such handover; then none is changed.
+
+    Safe to repeat: the fulfiller knows an order again by its key.
+    """
+    columns = (HANDOVERS.c.id, ORDERS.c.id.label("order_id"), HANDOVERS.c.fulfiller)
+    both = HANDOVERS.outerjoin(ORDERS, ORDERS.c.id == HANDOVERS.c.order_id)
+    query = select(*columns).select_from(both).order_by(HANDOVERS.c.id)
+    failed = HANDOVERS.c.state == OutboxState.FAILED.value
+    with writing(engine) as connection:
+        rows = connection.execute(query.where(failed if ids is None else HANDOVERS.c.id.in_(ids))).all()
+        missing = sorted(set(ids or ()) - {row.id for row in rows})
+        if missing:
+            raise DeskRefusedError(f"the desk has no handover {missing[0]}; see: desk outbox")
+        again = [row.id for row in rows]
+        outbox.resend(connection, HANDOVERS, again)
+        for start in range(0, len(again), _CHUNK // 2):
+            chunk = HANDOVERS.c.id.in_(again[start : start + _CHUNK // 2])
+            connection.execute(update(HANDOVERS).where(chunk).values(reference=None, sent_at=None))
+        known = [row for row in rows if row.order_id is not None]
+        history = [(row.order_id, "queued", f"is sent to {row.fulfiller} again") for row in known]
+        add_history(connection, history, at=now)
+    return again, {row.fulfiller for row in rows if is_readable(row.fulfiller)}
+
+
+def hold_order(engine: Engine, reference: str, reason: str, *, now: datetime) -> None:
+    """Keep an order from being sent until it is released. Safe to repeat.
+
+    Raises:
+        DeskRefusedError: the order is unknown or named ambiguously, or the reason says nothing.
+    """
+    text = reason.strip()
+    if not text or len(text) > MAX_REASON_LENGTH or not text.isprintable():
+        raise DeskRefusedError(f"a reason needs 1 to {MAX_REASON_LENGTH} printable characters on one line")
+    _set_hold(engine, reference, text, ("held", f"held: {text}"), now)
+
+
+def release_order(engine: Engine, reference: str, *, now: datetime) -> None:
+    """Let a held order be sent again. Safe to repeat.
+
+    Raises:
+        DeskRefusedError: the order is unknown or named ambiguously.
+    """
+    _set_hold(engine, reference, None, ("released", "released"), now)
+
+
+def _set_hold(
+    engine: Engine, reference: str, reason: str | None, history: tuple[str, str], now: datetime
+) -> None:
+    with writing(engine) as connection:
+        (id_,) = resolve(connection, [reference])
+        before = connection.execute(select(ORDERS.c.hold_reason).where(ORDERS.c.id == id_)).scalar()
+        if before != reason:
+            connection.execute(update(ORDERS).where(ORDERS.c.id == id_).values(hold_reason=reason))
+            add_history(connection, [(id_, *history)], at=now)

@@ -1,0 +1,1 @@
+"""From podOS into the desk: read, filter, map, load, and what podOS changed since."""

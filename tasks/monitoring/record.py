@@ -1,0 +1,101 @@
+"""Watch over the work that runs again and again: what failed is noted once, and told once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Collection
+from datetime import UTC, datetime
+from typing import Any
+
+from prefect.client.schemas.objects import State
+from sqlalchemy import Engine
+
+from models.settings import Environment
+from models.watching import Pile, Thresholds, Work, cause_of
+from tasks.desk.engine import opened_desk
+from tasks.desk.errors import DeskError
+from tasks.monitoring.health import deaths, short, too_high
+from tasks.monitoring.store import look_at_desk, note, take_untold, untell, watch
+from tasks.prefect_api.events import announce_watches
+
+logger = logging.getLogger(__name__)
+SKIPPED = "Skipped"
+"""The name of the state of a run that left the work to another one: neither good nor bad news."""
+
+
+async def watched(work: Work, name: str, run: Awaitable[State[Any]]) -> State[Any]:
+    """Run the work of an integration or fulfiller, and note how it ended; the run's outcome stays as it is.
+
+    Args:
+        work: which.
+        name: whose.
+        run: the work; its error is noted and raised.
+    """
+    await _look_over(work, name)  # a run that dies is found by the next one, however that ends
+    try:
+        state = await run
+    except Exception as error:
+        await _look_over(work, name, failed=f"unexpected {type(error).__name__}")
+        raise
+    if state.is_completed():
+        await _look_over(work, name, is_well=state.name != SKIPPED)
+    else:
+        await _look_over(work, name, failed=short(state.message or f"it ended as {state.name}"))
+    return state
+
+
+async def _look_over(work: Work, name: str, *, is_well: bool = False, failed: str | None = None) -> None:
+    """Note and tell what is known now; a desk that can't be noted in is left to the silence alert."""
+    cause = cause_of(work, name)
+    environment = Environment()
+    try:
+        with opened_desk(environment.database_url()) as engine:
+            watch(engine, cause)
+            over = note_what_is(
+                engine,
+                environment.thresholds(),
+                well={cause} if is_well else set(),
+                failed={cause: failed} if failed else {},
+                now=datetime.now(UTC),
+            )
+            if environment.prefect_api_url:
+                is_news = work is Work.CHECK and (is_well or failed)
+                await tell(engine, over, checked=cause if is_news else None)
+    except DeskError as error:
+        logger.warning("nothing could be noted about %s: %s", cause, error)
+
+
+async def tell(engine: Engine, over: Collection[str], *, checked: str | None) -> None:
+    """Send what is to be told to the Prefect server; what it did not take is sent the next time.
+
+    Args:
+        engine: the desk.
+        over: causes that had been told and are over.
+        checked: the cause of a check that has just ended.
+    """
+    alerts = take_untold(engine, now=datetime.now(UTC))
+    if not await announce_watches(alerts, over, checked) and alerts:
+        untell(engine, [one.cause for one in alerts])
+
+
+def note_what_is(
+    engine: Engine, thresholds: Thresholds, *, well: set[str], failed: dict[str, str], now: datetime
+) -> list[str]:
+    """Look at the desk and write what is well and what is not.
+
+    Args:
+        engine: the desk.
+        thresholds: from when on a pile is too high.
+        well: the work that was just complete.
+        failed: the reason of the work that just failed.
+        now: aware.
+
+    Returns:
+        The causes that had been told and are over. Safe to repeat.
+    """
+    look = look_at_desk(engine, now=now)
+    high = too_high(look.backlog, thresholds)
+    died = {cause: reason for cause, reason in deaths(look).items() if cause not in well}
+    raised = {cause for cause, one in look.watches.items() if one.trouble_at}
+    over = {pile.value for pile in Pile if pile.value in raised and pile.value not in high}
+    return note(engine, well=well | over, troubles=high | died | failed, now=now)

@@ -1,0 +1,1 @@
+"""What the tasks need of Prefect."""

@@ -1,0 +1,1 @@
+"""Compare podOS and the desk, order by order."""

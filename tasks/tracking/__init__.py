@@ -1,0 +1,1 @@
+"""Shipments come in and go to podOS, each exactly once."""

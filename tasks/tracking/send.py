@@ -1,0 +1,288 @@
+"""Send tracking to podOS, a batch at a time: look what podOS holds, send what is missing, write the outcome.
+
+podOS is never asked to change an order without a look at it just before: after an answer that does not say
+whether a change was made, and after a crash, the look finds it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
+from typing import NamedTuple
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.tasks import exponential_backoff
+
+from models.desk import OutboxState
+from models.podos import HeldTracking
+from models.shipments import Parcel, Sibling, Tracking
+from tasks.concurrency import in_lanes
+from tasks.delivery.outcomes import Ledger
+from tasks.delivery.retry_policy import FIRST_PAUSE, Verdict, asked_pause
+from tasks.desk.errors import RetriableDeskError
+from tasks.podos.client import IDS_PER_REQUEST, PodosClient
+from tasks.podos.errors import RefusedChangeError, RetriablePodosError
+from tasks.podos.tracking import find_held, get_held, patch_fulfillment
+from tasks.prefect_api.foreign_errors import in_own_words
+from tasks.prefect_api.step import only_after
+from tasks.tracking.policy import Decision, before_asking, decide, is_there, outgoing, place_of
+from tasks.tracking.queue import postpone_due, siblings_of, take_due, tidy
+from tasks.tracking.sync_run import SyncRun
+from tasks.tracking.values import UnfitShipmentError, clean_code, clean_courier
+
+BATCH_SIZE = 1000
+ROUNDS = 5
+"""How often a shipment is looked at and sent in one batch before it waits for a later run."""
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_WAIT_SECONDS = 10.0
+"""A Retry-After that asks for more outlives the process: the shipments wait in the desk."""
+TROUBLE = 20
+"""So many answers in a row that say nothing: podOS is down, the rest of the round is not even tried."""
+_TOO_FAST = 429
+
+
+class Outgoing(NamedTuple):
+    """A shipment that has its order's place, what it would send, and which codes it may replace."""
+
+    parcel: Parcel
+    tracking: Tracking
+    replaceable: tuple[str, ...]
+
+
+async def send_batch(client: PodosClient, run: SyncRun) -> bool:
+    """Send the next waiting shipments; False when none was due.
+
+    Raises:
+        RetriableDeskError: the desk was busy; what podOS has by then is found by the next look.
+        FatalPodosError: podOS refused token or project; what was not sent still waits.
+        LeaseLostError: another sync took over.
+
+    Safe to repeat.
+    """
+    name = run.settings.integration
+    parcels = take_due(run.engine, name, now=run.clock(), limit=BATCH_SIZE, after_id=run.after_id)
+    if not parcels:
+        return False
+    if run.report.would_send is not None:
+        run.after_id = parcels[-1].id
+        run.report.would_send += len(await look(client, run, sift(run, parcels, _ignore), _ignore))
+        return True
+    async with Ledger(run.engine, run.write) as ledger:
+        await send_in_rounds(client, run, sift(run, parcels, ledger.note), ledger.note)
+    return True
+
+
+Note = Callable[[Parcel, Verdict], None]
+
+
+def _ignore(_parcel: Parcel, _verdict: Verdict) -> None:
+    """Take an outcome of a read-only run, which writes none."""
+
+
+def sift(run: SyncRun, parcels: Sequence[Parcel], note: Note) -> list[Outgoing]:
+    """Return what is fit to send and has its order's place; the others are settled."""
+    siblings = siblings_of(run.engine, [one.order_id for one in parcels])
+    places = {order_id: place_of(family) for order_id, family in siblings.items()}
+    fit: list[Outgoing] = []
+    untidy: dict[Parcel, Tracking] = {}
+    for parcel in parcels:
+        place = places.get(parcel.order_id) or place_of(())
+        verdict = before_asking(parcel, run.settings.project, place)
+        if verdict:
+            note(parcel, verdict)
+            continue
+        try:
+            tracking = outgoing(parcel, run.settings.couriers)
+        except UnfitShipmentError as error:
+            note(parcel, Verdict(OutboxState.FAILED, str(error)))
+            continue
+        fit.append(Outgoing(parcel, tracking, _voided_codes(siblings[parcel.order_id])))
+        tidied = Tracking(clean_courier(parcel.courier), clean_code(parcel.code), tracking.url)
+        if tidied != (parcel.courier, parcel.code, parcel.url):
+            untidy[parcel] = tidied
+    return _without_doubles(run, fit, untidy, note)
+
+
+def _voided_codes(family: Iterable[Sibling]) -> tuple[str, ...]:
+    return tuple(one.code for one in family if one.state == OutboxState.VOIDED.value)
+
+
+def _without_doubles(
+    run: SyncRun, fit: list[Outgoing], untidy: dict[Parcel, Tracking], note: Note
+) -> list[Outgoing]:
+    if run.report.would_send is not None:
+        return fit
+    doubles = tidy(run.engine, untidy)
+    for one in fit:
+        if one.parcel.id in doubles:
+            note(one.parcel, Verdict(OutboxState.FAILED, "it is the same as another shipment of its order"))
+    return [one for one in fit if one.parcel.id not in doubles]
+
+
+async def send_in_rounds(client: PodosClient, run: SyncRun, todo: list[Outgoing], note: Note) -> None:
+    """Look, send, and look again at what got no clear answer; what stays unclear waits for a later run."""
+    for number in range(ROUNDS):
+        to_send = await look(client, run, todo, note)
+        sender = Sender(client, run, note)
+        # The client lets only so many requests out; a few more stand ready, so that no connection idles.
+        await in_lanes(to_send, sender.send, lanes=client.connections + client.connections // 2)
+        todo, error = sender.unclear, sender.error
+        if run.halted or not todo or error is None:
+            return
+        if number < ROUNDS - 1:
+            await run.sleep(pause_seconds(number, error))
+            continue
+        run.halted = error if sender.is_in_trouble else None
+        for one in todo:
+            note(one.parcel, waiting(error))
+
+
+def pause_seconds(number: int, error: RetriablePodosError) -> float:
+    """Return how long to wait after a round (from 0) whose last unclear answer was this."""
+    return max(FIRST_PAUSE_SECONDS * 2.0**number, error.retry_after_seconds or 0.0)
+
+
+def waiting(error: RetriablePodosError) -> Verdict:
+    """Return the outcome of a shipment that podOS gave no clear answer to."""
+    return Verdict(OutboxState.WAITING, str(error), error.retry_after_seconds)
+
+
+async def look(client: PodosClient, run: SyncRun, todo: Sequence[Outgoing], note: Note) -> list[Outgoing]:
+    """See what podOS holds, 100 orders a request, and return what is to be sent; the rest is settled."""
+    chunks = [todo[first : first + IDS_PER_REQUEST] for first in range(0, len(todo), IDS_PER_REQUEST)]
+    to_send: list[Outgoing] = []
+
+    async def look_at(chunk: Sequence[Outgoing]) -> None:
+        if run.halted:
+            return
+        try:
+            held = await _held_of(client, [one.parcel.source_id for one in chunk])
+        except RetriablePodosError as error:
+            run.halted = error
+            for one in chunk:
+                note(one.parcel, waiting(error))
+            return
+        for one in chunk:
+            decision = _decide(one, held.get(one.parcel.source_id))
+            if decision.verdict:
+                note(one.parcel, decision.verdict)
+            else:
+                to_send.append(one)
+
+    await in_lanes(chunks, look_at, lanes=client.connections)
+    return [] if run.halted else to_send
+
+
+def _decide(one: Outgoing, held: HeldTracking | None) -> Decision:
+    return decide(one.parcel, one.tracking, held, one.replaceable)
+
+
+async def _held_of(client: PodosClient, ids: Sequence[str]) -> dict[str, HeldTracking]:
+    held = {one.id: one for one in await find_held(client, ids)}
+    for id_ in ids:
+        if id_ not in held and (found := await get_held(client, id_)):  # the list may hide some
+            held[id_] = found
+    return held
+
+
+class Sender:
+    """Sends one round of shipments.
+
+    Attributes:
+        unclear: what got no clear answer, or was not tried because podOS is in trouble.
+        error: the newest of those answers.
+    """
+
+    def __init__(self, client: PodosClient, run: SyncRun, note: Note) -> None:
+        self.unclear: list[Outgoing] = []
+        self.error: RetriablePodosError | None = None
+        self._client = client
+        self._run = run
+        self._note = note
+        self._in_a_row = 0
+        self._calm = asyncio.Event()
+        self._calm.set()
+
+    @property
+    def is_in_trouble(self) -> bool:
+        """Whether podOS gave no clear answer so often in a row that it must be down."""
+        return self._in_a_row >= TROUBLE
+
+    async def send(self, one: Outgoing) -> None:
+        """Send one shipment's tracking and note what came of it."""
+        await self._calm.wait()
+        if self._run.halted:
+            return
+        if self.is_in_trouble:
+            self.unclear.append(one)
+            return
+        if self._run.lease:
+            self._run.lease.check()
+        try:
+            await self._patch(one)
+        except RefusedChangeError as error:
+            self._note(one.parcel, refusal(error))
+        except RetriablePodosError as error:
+            await self._got_no_answer(one, error)
+
+    async def _patch(self, one: Outgoing) -> None:
+        courier, code, url = one.tracking
+        held = await patch_fulfillment(
+            self._client, one.parcel.source_id, courier=courier, code=code, url=url
+        )
+        if not is_there(one.tracking, held):
+            raise RetriablePodosError(
+                "podOS took the tracking but does not show it", project=self._client.project
+            )
+        self._in_a_row = 0
+        self._note(one.parcel, Verdict(OutboxState.SENT))
+
+    async def _got_no_answer(self, one: Outgoing, error: RetriablePodosError) -> None:
+        self.error = error
+        self._in_a_row += 1
+        if (error.retry_after_seconds or 0.0) > LONGEST_WAIT_SECONDS:
+            self._run.halted = error
+            self._note(one.parcel, waiting(error))
+            return
+        self.unclear.append(one)
+        if error.status == _TOO_FAST and self._calm.is_set():
+            self._calm.clear()  # nobody begins anything until podOS has had its pause
+            try:
+                await self._run.sleep(max(FIRST_PAUSE_SECONDS, error.retry_after_seconds or 0.0))
+            finally:
+                self._calm.set()
+
+
+def refusal(error: RefusedChangeError) -> Verdict:
+    """Return the outcome of a change that podOS did not take; its own words are for the desk alone."""
+    if error.status == 404:
+        return Verdict(OutboxState.FAILED, "podOS does not know this order (HTTP 404)")
+    reason = f"podOS did not accept the tracking (HTTP {error.status})"
+    if not error.words:
+        return Verdict(OutboxState.FAILED, f"{reason} and does not say why")
+    return Verdict(OutboxState.FAILED, reason, kept=f"{reason}: {error.words}")
+
+
+def put_off(run: SyncRun) -> None:
+    """After podOS asked for a pause or could not be had: let all that is due wait, without an attempt."""
+    if run.halted and run.report.would_send is None:
+        now = run.clock()
+        wait: timedelta = max(FIRST_PAUSE, asked_pause(run.halted.retry_after_seconds))
+        postpone_due(run.engine, run.settings.integration, until=now + wait, now=now)
+
+
+@task(
+    name="send tracking",
+    task_run_name="send {number}",
+    cache_policy=NO_CACHE,
+    retries=3,
+    retry_delay_seconds=exponential_backoff(backoff_factor=5),
+    retry_jitter_factor=0.5,
+    retry_condition_fn=only_after(RetriableDeskError),
+)
+@in_own_words
+async def send_tracking(client: PodosClient, run: SyncRun, number: int) -> bool:  # noqa: ARG001 - names the task run
+    """Send one batch (see ``send_batch``). Repeating begins with a new look at what podOS holds."""
+    return await send_batch(client, run)

@@ -1,0 +1,68 @@
+"""What tests of sending share: a desk's orders on their way, through a way out, without Prefect."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Engine, text
+
+from models.handovers import SendReport, SendSettings
+from tasks.delivery.handovers import queue_orders
+from tasks.desk.engine import reading, writing
+from tasks.fulfilment.channels.interface import Way
+from tasks.fulfilment.queue import begin_send_run
+from tasks.fulfilment.send import Prepared, SendRun, send_all
+from tests.support.builders import insert_order, insert_run
+
+SECRET = "a secret of the tests"
+NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
+
+
+def queue(desk: Engine, count: int, fulfiller: str = "acme", **overrides: Any) -> list[int]:
+    """Write orders that wait for a fulfiller, and return their desk ids."""
+    run_id = insert_run(desk)
+    ids = [insert_order(desk, run_id=run_id, **overrides) for _ in range(count)]
+    with writing(desk) as connection:
+        queue_orders(connection, [(id_, fulfiller) for id_ in ids], now=NOW)
+    return ids
+
+
+def as_it_is(document: dict[str, Any]) -> Prepared:
+    """Let every order pass unchanged."""
+    return Prepared(document, [], [])
+
+
+def send(
+    desk: Engine,
+    open_way: Callable[[], Way],
+    *,
+    prepare: Callable[[dict[str, Any]], Prepared] = as_it_is,
+    now: datetime | None = None,
+) -> SendRun:
+    """Send what waits for the fulfiller acme, and return the run."""
+
+    async def sent() -> SendRun:
+        way = open_way()
+        settings = SendSettings("acme", "webhook", connections=way.lanes)
+        report = SendReport("acme")
+        report.run_id = begin_send_run(
+            desk, settings, lease_name="send:acme", flow_run_id=None, now=datetime.now(UTC)
+        )
+        run = SendRun(desk, settings, report, prepare, clock=lambda: now or datetime.now(UTC))
+        try:
+            await send_all(way, run)
+        finally:
+            await way.close()
+        return run
+
+    return asyncio.run(sent())
+
+
+def states(desk: Engine) -> list[tuple[str, str | None, int]]:
+    """Return state, reason and attempts of all handovers."""
+    with reading(desk) as connection:
+        rows = connection.execute(text("SELECT state, reason, attempts FROM handovers ORDER BY id"))
+        return [(row[0], row[1], row[2]) for row in rows]

@@ -1,0 +1,131 @@
+"""CSV files as spreadsheets and shipping programs write them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.tracking import csv_file as shipment_files
+from tasks.tracking.csv_file import BadRow, FileRow, ShipmentFileError, read_bytes, read_rows
+
+
+def test_a_plain_file() -> None:
+    rows, bad = read_rows(b"order,courier,code\nA-1,DPD,0001\nA-2,UPS,1Z\n")
+    assert rows == [FileRow(2, "A-1", "DPD", "0001", "", ""), FileRow(3, "A-2", "UPS", "1Z", "", "")]
+    assert bad == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "Code;ORDER; Courier ;note\r\n0001;A-1;DPD;hello\r\n",
+        "\ufefforder;courier;code\nA-1;DPD;0001",
+        '"code","order","courier"\n"0001","A-1","DPD"\n\n\n',
+        "shipped_at,url,code,courier,order\r,,0001,DPD,A-1\r",
+    ],
+)
+def test_headers_separators_and_line_ends_of_all_kinds(content: str) -> None:
+    rows, bad = read_rows(content.encode())
+    assert [(row.order, row.courier, row.code) for row in rows] == [("A-1", "DPD", "0001")]
+    assert bad == []
+
+
+def test_lines_are_counted_as_an_editor_counts_them() -> None:
+    content = 'order,courier,code,note\n\nA-1,DPD,1,"two\nlines"\n\nA-2,DPD,2,x\nA-3,DPD,3,x,y,z\n'
+    rows, bad = read_rows(content.encode())
+    assert [row.line for row in rows] == [3, 6]
+    assert bad == [BadRow(7, "it has more columns than the header")]
+
+
+def test_missing_cells_are_empty() -> None:
+    (row,), _ = read_rows(b"order,courier,code,url\nA-1,DPD\n")
+    assert (row.code, row.url) == ("", "")
+
+
+def test_an_open_quotation_mark_is_a_bad_row() -> None:
+    rows, bad = read_rows(b'order,courier,code\nA-1,DPD,1\nA-2,DPD,"2\nA-3,DPD,3\n')
+    assert len(rows) == 1
+    assert [row.line for row in bad] == [3]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "no header"),
+        (b"\n \n", "no header"),
+        (b"order,courier\nA-1,DPD\n", "lacks the column code"),
+        (b"courier,code\nDPD,1\n", "lacks the column order"),
+        (b"desk_id,courier,code,desk id\n1,DPD,1,1\n", "column desk_id twice"),
+        (b"order,code,courier,Code\n", "column code twice"),
+        ("order,courier,code\nÄ,DPD,1\n".encode("latin-1"), "not UTF-8"),
+        ("order,courier,code\n".encode("utf-16"), "not UTF-8"),
+    ],
+)
+def test_a_file_that_cannot_be_used(content: bytes, problem: str) -> None:
+    with pytest.raises(ShipmentFileError, match=problem):
+        read_rows(content)
+
+
+def test_sizes_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "big.csv"
+    path.write_bytes(b"x" * 11)
+    monkeypatch.setattr(shipment_files, "MAX_FILE_BYTES", 10)
+    with pytest.raises(ShipmentFileError, match="larger"):
+        read_bytes(path)
+    monkeypatch.setattr(shipment_files, "MAX_ROWS", 2)
+    with pytest.raises(ShipmentFileError, match="more than 2 rows"):
+        read_rows(b"order,courier,code\n1,2,3\n4,5,6\n7,8,9\n")
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_rows_or_a_clear_error(content: bytes) -> None:
+    try:
+        rows, bad = read_rows(b"order,courier,code\n" + content)
+    except ShipmentFileError:
+        return
+    assert all(row.line > 1 for row in rows)
+    assert all(row.reason for row in bad)
+
+
+def test_a_line_or_a_header_without_an_end_is_refused_by_its_number() -> None:
+    long = "order,courier,code\nA-1,DPD,1\nA-2,DPD," + "x" * shipment_files.MAX_LINE_CHARACTERS
+    with pytest.raises(ShipmentFileError, match=r"line 3 is longer than 100000 characters"):
+        read_rows(long.encode())
+    wide = ",".join(["order", "courier", "code", *map(str, range(200))])
+    with pytest.raises(ShipmentFileError, match=r"line 1: the file has more than 200 columns"):
+        read_rows(wide.encode())
+
+
+def test_an_export_that_was_guarded_is_read_as_it_was() -> None:
+    rows, _ = read_rows(b"order,courier,code\n'-A1,DPD,'+0001\n''A2,DPD,1\n")
+    assert [(row.order, row.code) for row in rows] == [("-A1", "+0001"), ("'A2", "1")]
+
+
+def test_what_keeps_a_cell_text_is_taken_off_in_every_column() -> None:
+    guarded = '="F100002",="DPD",="00340434161094042558",="https://x.test/1",="2026-11-23",="7"'
+    content = f"order,courier,code,url,shipped_at,desk_id\n{guarded}\n"
+    (row,), _ = read_rows(content.encode())
+    values = ("F100002", "DPD", "00340434161094042558", "https://x.test/1", "2026-11-23", "7")
+    assert row == FileRow(2, *values, code_is_text=True)
+    (row,), _ = read_rows(b"'order,=\"courier\",code\n'F1,'DPD,'0034\n")
+    assert row == FileRow(2, "F1", "DPD", "0034", "", "", code_is_text=True)
+
+
+def test_what_can_not_be_seen_does_not_count() -> None:
+    content = "\ufeff\ufeffOrder\u200b,Courier,Code\n\ufeffF100003\u200b,Royal\u00a0Mail, AB\u202f124\u00a0\n"
+    (row,), _ = read_rows(content.encode())
+    assert row == FileRow(2, "F100003", "Royal Mail", "AB 124", "", "")
+
+
+@pytest.mark.parametrize(
+    "header", ["Desk_ID,courier,code", "desk id;courier;code", "order,code,courier,desk_id"]
+)
+def test_a_desk_id_has_a_column_of_its_own(header: str) -> None:
+    separator = ";" if ";" in header else ","
+    cells = {"order": "A-1", "courier": "DPD", "code": "1"}
+    line = separator.join(cells.get(name, "7") for name in header.split(separator))
+    (row,), _ = read_rows(f"{header}\n{line}\n".encode())
+    assert (row.desk_id, row.courier, row.code) == ("7", "DPD", "1")
