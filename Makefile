@@ -9,9 +9,10 @@ LOCKED := -m pip install --quiet --disable-pip-version-check --require-hashes --
 EDITABLE := -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation -e .
 
 MINUTES := 10
+PROCESSES := 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test bench bench-backfill bench-send bench-rules fuzz soak check format format-check lint types imports migrations audit lock clean
+.PHONY: help install demo test test-fast bench bench-backfill bench-send bench-rules fuzz soak check format format-check lint types imports migrations audit lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1|/' | column -t -s'|'
@@ -31,8 +32,12 @@ install: $(BIN)/.installed ## Make .venv with the program and what it runs on
 demo: $(BIN)/.installed ## Import the sandbox podOS's orders into a fresh desk, and show the report
 	@$(BIN)/python -m deployments.stack.demo
 
-test: $(BIN)/.installed-dev ## Run all tests
-	$(BIN)/python -m pytest
+test: $(BIN)/.installed-dev ## Run all tests, two at a time
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup --ignore tests/fuzz
+	$(BIN)/python -m pytest tests/fuzz
+
+test-fast: $(BIN)/.installed-dev ## Run the tests that need no server: unit and contract
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal tests/unit tests/contract
 
 bench: $(BIN)/.installed-dev ## Measure the import beside dlt and others (ten minutes; needs Debian's postgresql)
 	$(BIN)/python -m tests.benchmarks.run

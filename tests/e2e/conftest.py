@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from deployments.sandbox.server import Sandbox, SandboxSettings
 from tests.e2e.running import STOP_SECONDS, System, start_system
 
+HERE = Path(__file__).parent
 FIRST = "test_the_next_check_is_not_held_up"
 LAST = (
     "test_the_dead_run_shows_as_crashed_within_two_minutes",
     "test_prefect_holds_no_token_and_no_personal_data",
 )
 """A minute and a half pass between a death and its notice: the other tests run meanwhile."""
-RERUNS = 0
+RERUNS = 1
 RERUN_DELAY_SECONDS = 5
 """Prefect's server on SQLite can stand still for a minute on a busy machine; the summary names each rerun."""
 
@@ -29,6 +31,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     order = {FIRST: -1} | {name: number for number, name in enumerate(LAST, 1)}
     items.sort(key=lambda item: order.get(item.name, 0))
     for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("e2e"))  # they share the system, one after the other
         if item.get_closest_marker("e2e") and not item.get_closest_marker("soak"):  # a loss is never a whim
             item.add_marker(pytest.mark.flaky(reruns=RERUNS, reruns_delay=RERUN_DELAY_SECONDS))
 
