@@ -13,8 +13,9 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 from sqlalchemy import Engine
 
-from flows.import_orders import FAILURES, failed, import_window, watching
+from flows.import_orders import failed, import_window, watching
 from models.desk import WindowState
+from models.errors import AppError
 from models.forms import Backfill
 from models.reports import ImportReport
 from models.settings import Environment, Integration
@@ -81,7 +82,7 @@ async def backfill_orders(request: Backfill) -> State[None]:
             report = await follow(engine, backfill_id, name, inherited, started=started)
             await publish_report(report)
             check_complete(windows_of(engine, backfill_id))
-    except FAILURES as error:
+    except AppError as error:
         return failed(error)
     return Completed(message=report.one_line())
 
@@ -101,11 +102,11 @@ async def import_one_window(backfill: int, window: int) -> State[None]:
             try:
                 plan = ScanPlan("createdAt", since=record.since, until=record.until)
                 report = await import_window(name, await load_integration(name), plan, dry_run=False)
-            except FAILURES as error:
+            except AppError as error:
                 window_failed(engine, backfill, window, reason_of(error))
                 raise
             window_done(engine, backfill, window, report)
-    except FAILURES as error:
+    except AppError as error:
         return failed(error)
     return Completed(message=report.one_line())
 

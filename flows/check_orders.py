@@ -11,7 +11,8 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
-from flows.import_orders import FAILURES, check, failed
+from flows.import_orders import check, failed
+from models.errors import AppError
 from models.watching import Work
 from tasks.desk.leases import LeaseHeldError
 from tasks.desk.runs import CoveredError
@@ -50,7 +51,7 @@ async def _check_one(name: str) -> State[None]:
         return Completed(name=SKIPPED, message=str(error))
     except LeaseHeldError as error:
         return Completed(name=SKIPPED, message=failed(error).message)
-    except FAILURES as error:
+    except AppError as error:
         return failed(error)
     return Completed(message=report.one_line())
 

@@ -38,20 +38,15 @@ from tasks.imports.rejected import note_gone, waiting_rows
 from tasks.imports.report import publish_report, reason_of
 from tasks.imports.store import holds_orders
 from tasks.imports.transform import Prepared, transform_orders
-from tasks.imports.windows import OVERLAP, WindowError, furthest_mark, plan_check, unsure_since, went_back_to
+from tasks.imports.windows import OVERLAP, furthest_mark, plan_check, unsure_since, went_back_to
 from tasks.podos.client import PodosClient
-from tasks.podos.errors import PodosError
 from tasks.podos.scan import Scan, ScanPlan, newest_date
 from tasks.prefect_api.events import announce_order_events
-from tasks.prefect_api.integrations import IntegrationError
 from tasks.prefect_api.pacing import open_podos
 from tasks.rules.apply import look_at_what_happened
 from tasks.rules.store import rules_are_on
 
 logger = logging.getLogger(__name__)
-
-FAILURES = (PodosError, DeskError, IntegrationError, WindowError)
-"""What can end a run with a sentence for the operator; anything else is a fault of this program."""
 
 
 class Watcher:
@@ -74,7 +69,7 @@ watching: ContextVar[Watcher | None] = ContextVar("watching", default=None)
 
 
 def failed(error: Exception) -> State[None]:
-    """Return the final state of a run that ended with one of ``FAILURES``: its message says what to do."""
+    """Return the final state of a run that an error of this program ended; the message says what to do."""
     if watcher := watching.get():
         watcher.error = error
     return Failed(message=str(error))

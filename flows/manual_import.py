@@ -10,7 +10,8 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
-from flows.import_orders import FAILURES, failed, import_window, replay
+from flows.import_orders import failed, import_window, replay
+from models.errors import AppError
 from models.forms import ManualImport
 from tasks.imports.windows import window_of_import
 from tasks.podos.scan import ScanPlan
@@ -42,7 +43,7 @@ async def manual_import(request: ManualImport) -> State[None]:
         )
         plan = ScanPlan("createdAt", since=window.since, until=window.until)
         report = await import_window(request.integration, integration, plan, dry_run=request.dry_run)
-    except FAILURES as error:
+    except AppError as error:
         return failed(error)
     return Completed(message=report.one_line())
 
@@ -63,7 +64,7 @@ async def import_single_orders(integration: str, source_ids: list[str], dry_run:
         report = await import_window(integration, await load_integration(integration), plan, dry_run=dry_run)
         if missing := len(ids) - report.fetched:
             raise UnknownOrdersError(f"podOS does not know {missing} of these {len(ids)} orders")
-    except FAILURES as error:
+    except AppError as error:
         return failed(error)
     return Completed(message=report.one_line())
 
@@ -78,6 +79,6 @@ async def replay_rejected(integration: str) -> State[None]:
     """
     try:
         report = await replay(integration, await load_integration(integration))
-    except FAILURES as error:
+    except AppError as error:
         return failed(error)
     return Completed(message=report.one_line())

@@ -15,9 +15,10 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
-from flows.import_orders import FAILURES, react, recorded
+from flows.import_orders import react, recorded
 from flows.runs import for_each
 from flows.sync_tracking import sync
+from models.errors import AppError
 from models.forms import Reconcile
 from models.reconciling import Difference, Finding, ReconcileReport
 from models.reports import ImportReport, Outcome
@@ -94,7 +95,7 @@ async def reconcile_orders(request: Reconcile) -> State[None]:
 async def _reconcile_one(name: str, request: Reconcile) -> State[None]:
     try:
         report = await reconcile(name, await load_integration(name), request)
-    except FAILURES as error:
+    except AppError as error:
         if watcher := watching_reconcile.get():
             watcher.error = error
         if isinstance(error, LeaseHeldError):

@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 
 from flows.runs import for_each
 from models.desk import OutboxState, RunState
+from models.errors import AppError
 from models.fulfillers import Fulfiller
 from models.handovers import SendReport, SendSettings
 from models.settings import Environment
@@ -25,7 +26,6 @@ from tasks.desk.engine import opened_desk, writing
 from tasks.desk.errors import DeskError
 from tasks.desk.leases import HeldLease, LeaseHeldError
 from tasks.desk.runs import finish_run
-from tasks.fulfilment.channels.interface import FulfillerError
 from tasks.fulfilment.channels.orderdesk import OrderDesk
 from tasks.fulfilment.fulfillers import fulfiller_names, load_fulfiller, open_way
 from tasks.fulfilment.prepare import preparation_for
@@ -46,7 +46,6 @@ from tasks.prefect_api.schedules import drop_late_runs
 from tasks.rules.apply import look_at_what_happened
 
 logger = logging.getLogger(__name__)
-FAILURES = (FulfillerError, DeskError)
 
 
 class SendWatcher:
@@ -90,7 +89,7 @@ async def send_orders(fulfiller: str = "") -> State[None]:
 async def _send_one(name: str) -> State[None]:
     try:
         report = await send(name, await load_fulfiller(name))
-    except FAILURES as error:
+    except AppError as error:
         if watcher := watching_send.get():
             watcher.error = error
         if isinstance(error, LeaseHeldError):

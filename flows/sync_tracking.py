@@ -15,9 +15,9 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from sqlalchemy import Engine
 
-from flows.import_orders import FAILURES
 from flows.runs import for_each
 from models.desk import OutboxState, RunState
+from models.errors import AppError
 from models.settings import Environment, Integration
 from models.shipments import SyncReport, SyncSettings
 from models.watching import Work
@@ -81,7 +81,7 @@ async def sync_tracking(integration: str = "") -> State[None]:
 async def _sync_one(name: str) -> State[None]:
     try:
         report = await sync(name, await load_integration(name))
-    except FAILURES as error:
+    except AppError as error:
         if watcher := watching_sync.get():
             watcher.error = error
         if isinstance(error, LeaseHeldError):

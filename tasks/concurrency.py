@@ -12,6 +12,8 @@ from functools import partial
 from threading import Event
 from typing import ParamSpec, TypeVar
 
+from models.errors import AppError
+
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
@@ -20,7 +22,7 @@ _THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="beside")
 _stop_asked: ContextVar[Event | None] = ContextVar("stop_asked", default=None)
 
 
-class StoppedError(Exception):
+class StoppedError(AppError):
     """Work in a thread ended early, because its caller was cancelled."""
 
 

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
 
+from models.errors import AppError
 from tasks.http_logs import keep_answers_out_of_logs
 
 keep_answers_out_of_logs()  # whoever talks to podOS or a fulfiller takes its bounds from here
@@ -22,7 +23,7 @@ _PIECE_BYTES = 262_144
 _GZIP = 16 + zlib.MAX_WBITS
 
 
-class TooLargeError(Exception):
+class TooLargeError(AppError):
     """An answer is larger than it may be; ``response`` has its status and headers, and no body."""
 
     def __init__(self, response: httpx.Response, limit_bytes: int) -> None:
@@ -30,7 +31,7 @@ class TooLargeError(Exception):
         self.response = response
 
 
-class CertificatesError(Exception):
+class CertificatesError(AppError):
     """The file of certificates that the environment names can't be read."""
 
 

@@ -15,6 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Self, cast
 
+from models.errors import AppError
+
 PRIVATE = 0o600
 _A_LINK = "it is a link, and links are not followed: use the file or directory itself"
 _A_SECOND_NAME = "it has a second name, a hard link: put a copy in its place"
@@ -23,7 +25,7 @@ _NOT_OURS = "somebody else put it there: remove it"
 _OF_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
-class UnsafeFileError(OSError):
+class UnsafeFileError(AppError, OSError):
     """What lies under a name is not used: it is a link, has a second name, or is not what it should be."""
 
 

@@ -30,8 +30,9 @@ from deployments.cli import (
     system,
     watching,
 )
-from deployments.cli.exit_codes import STOPPED, ExitCode, end_on_sigterm, exit_code_of, lines_of
+from deployments.cli.exit_codes import STOPPED, end_on_sigterm, exit_code_of, lines_of
 from deployments.cli.output import say
+from models.errors import ExitCode
 
 TOPICS = (
     system,

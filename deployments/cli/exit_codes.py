@@ -3,55 +3,18 @@
 from __future__ import annotations
 
 import signal
+import sys
 import traceback
-from enum import IntEnum
 from pathlib import Path
 from typing import NoReturn
 
-_OURS = ("deployments.", "flows.", "tasks.", "models.")
+from models.errors import AppError, ExitCode
+
 _MAX_LENGTH = 500
 _UNKNOWN_NAME = 421
 """As ``deployments.stack.same_origin`` answers."""
 _NO_PREFECT = "Failed to reach API at "
 """Prefect's client says so in a plain RuntimeError when its server went away in the middle."""
-
-
-class ExitCode(IntEnum):
-    """The exit codes of ``desk``."""
-
-    DONE = 0
-    FAILED = 1
-    BAD_INPUT = 2
-    TOKEN_REFUSED = 3
-    UNKNOWN_PROJECT = 4
-    PODOS_AWAY = 5
-    INTERRUPTED = 130
-    TERMINATED = 143
-
-
-EXIT_CODES = {
-    "tasks.podos.errors.TokenRefusedError": ExitCode.TOKEN_REFUSED,
-    "tasks.podos.errors.UnknownProjectError": ExitCode.UNKNOWN_PROJECT,
-    "tasks.podos.errors.RetriablePodosError": ExitCode.PODOS_AWAY,
-    "tasks.desk.errors.DeskSettingsError": ExitCode.BAD_INPUT,
-    "tasks.desk.errors.DeskRefusedError": ExitCode.BAD_INPUT,
-    "tasks.desk.leases.LeaseHeldError": ExitCode.FAILED,
-    "tasks.prefect_api.integrations.IntegrationError": ExitCode.BAD_INPUT,
-    "tasks.fulfilment.channels.interface.RefusedError": ExitCode.FAILED,
-    "tasks.fulfilment.channels.interface.FulfillerError": ExitCode.BAD_INPUT,
-    "deployments.stack.password.PasswordNeededError": ExitCode.BAD_INPUT,
-    "deployments.stack.alerts.AlertsError": ExitCode.BAD_INPUT,
-    "tasks.imports.windows.WindowError": ExitCode.BAD_INPUT,
-    "tasks.tracking.csv_file.ShipmentFileError": ExitCode.BAD_INPUT,
-    "tasks.rules.yaml_lines.RulesFileError": ExitCode.BAD_INPUT,
-    "tasks.tracking.drop_folder.DropFolderError": ExitCode.BAD_INPUT,
-    "deployments.stack.environment.EnvironmentRefusedError": ExitCode.BAD_INPUT,
-    "pydantic_core._pydantic_core.ValidationError": ExitCode.BAD_INPUT,
-    "builtins.KeyboardInterrupt": ExitCode.INTERRUPTED,
-    "deployments.cli.exit_codes.Terminated": ExitCode.TERMINATED,
-    "prefect.exceptions.TerminationSignal": ExitCode.TERMINATED,
-}
-"""By the error's full name, so that nothing heavy is imported to look one up; the nearest base counts."""
 
 
 STOPPED = frozenset({ExitCode.INTERRUPTED, ExitCode.TERMINATED})
@@ -75,9 +38,25 @@ def end_on_sigterm() -> None:
 
 
 def exit_code_of(error: BaseException) -> ExitCode:
-    """Return the exit code for an error; what the table does not know is a failed run."""
-    names = (f"{kind.__module__}.{kind.__qualname__}" for kind in type(first_of(error)).__mro__)
-    return next((EXIT_CODES[name] for name in names if name in EXIT_CODES), ExitCode.FAILED)
+    """Return the exit code for an error; what is not this program's own is a failed run."""
+    error = first_of(error)
+    if isinstance(error, AppError):
+        return error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return ExitCode.INTERRUPTED
+    if isinstance(error, (Terminated, *_loaded("prefect.exceptions", "TerminationSignal"))):
+        return ExitCode.TERMINATED
+    return ExitCode.BAD_INPUT if _is_of_settings(error) else ExitCode.FAILED
+
+
+def _is_of_settings(error: BaseException) -> bool:
+    return isinstance(error, _loaded("pydantic_core", "ValidationError"))
+
+
+def _loaded(module: str, *names: str) -> tuple[type[BaseException], ...]:
+    """Return error classes of a library; none where it is not loaded, for then nothing has raised them."""
+    found = sys.modules.get(module)
+    return tuple(getattr(found, name) for name in names) if found else ()
 
 
 def lines_of(error: BaseException) -> list[str]:
@@ -86,7 +65,7 @@ def lines_of(error: BaseException) -> list[str]:
     Only errors that are lists have several lines: others may hold a stranger's text, which must not make one.
     """
     message, error = f"Error: {message_of(error)}", first_of(error)
-    is_list = getattr(error, "is_list", False) or type(error).__module__.startswith("pydantic")
+    is_list = getattr(error, "is_list", False) or _is_of_settings(error)
     return message.splitlines() if is_list else [message]
 
 
@@ -96,17 +75,18 @@ def message_of(error: BaseException) -> str:
     A settings error becomes a line ``field: problem`` each, without the value that was given.
     """
     error = first_of(error)
-    if type(error).__module__.startswith("pydantic"):
+    if _is_of_settings(error):
         return _problems(error)
     if exit_code_of(error) in STOPPED:
         return "stopped; what was done so far is kept"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     text = str(error)
-    if type(error).__module__.startswith(("httpx", "prefect.")) or text.startswith(_NO_PREFECT):
-        return _about_prefect(error)
-    if text and type(error).__module__.startswith(_OURS):
+    if text and isinstance(error, AppError):
         return text
+    of_prefect = (*_loaded("httpx", "HTTPError"), *_loaded("prefect.exceptions", "PrefectException"))
+    if isinstance(error, of_prefect) or text.startswith(_NO_PREFECT):
+        return _about_prefect(error)
     first_line = text.splitlines()[0][:_MAX_LENGTH] if text else "no more is known"
     return f"unexpected {type(error).__name__}{_place(error)}: {first_line}"
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deployments.cli.desk_access import open_the_desk
-from deployments.cli.exit_codes import ExitCode
 from deployments.cli.order_arguments import ORDER_HELP, tell_desk_ids, the_orders
 from deployments.cli.output import AsJson, print_json, say, table
+from models.errors import ExitCode
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

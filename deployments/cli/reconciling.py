@@ -18,6 +18,7 @@ from deployments.cli.orders import ExportFormat
 from deployments.cli.output import AsJson, json_text, print_json, progress, say, show, table
 from deployments.cli.run_outcome import RunFailedError, error_of
 from deployments.stack.environment import prepare_prefect
+from models.errors import AppError
 from tasks.text_cells import csv_cell, terminal_cell
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 COLUMNS = ("difference", "source_id", "order_id", "order_number", "detail", "reason")
 
 
-class DifferencesLeftError(Exception):
+class DifferencesLeftError(AppError):
     """Orders were missed, or tracking is not in podOS, and it was not mended."""
 
 

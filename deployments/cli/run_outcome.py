@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from models.errors import AppError
+
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State
 
 
-class RunFailedError(Exception):
+class RunFailedError(AppError):
     """A run failed in a way that its own error does not tell."""
 
 

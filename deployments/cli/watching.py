@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deployments.cli.desk_access import open_the_desk
-from deployments.cli.exit_codes import ExitCode
 from deployments.cli.output import AsJson, print_json, say, show, table, when
 from deployments.stack.environment import prepare_prefect
+from models.errors import ExitCode
 
 if TYPE_CHECKING:
     from tasks.monitoring.status import Status

@@ -18,6 +18,7 @@ from prefect.exceptions import ObjectNotFound
 from pydantic import SecretStr, ValidationError
 
 from models.alerts import ALERTS_BLOCK, AlertWebhook
+from models.errors import AppError, ExitCode
 from models.settings import Environment
 from models.watching import Work, cause_of
 from tasks.monitoring.health import late_after
@@ -42,8 +43,10 @@ _MAX_EVENTS = 50
 _SHORTEST_SILENCE = timedelta(seconds=10)
 
 
-class AlertsError(Exception):
+class AlertsError(AppError):
     """Alerts can't be set up or sent; the text says what to do."""
+
+    exit_code = ExitCode.BAD_INPUT
 
 
 class Alert(NamedTuple):

@@ -23,6 +23,7 @@ from prefect.workers.process import ProcessWorker
 from deployments.stack.alerts import complete_alerts, save_webhook, set_up_alerts, usual_silence
 from deployments.stack.environment import ROOT
 from models.alerts import AlertWebhook
+from models.errors import AppError
 from models.fulfillers import KINDS
 from models.settings import Environment, Integration
 
@@ -36,7 +37,7 @@ BIRTH = timedelta(minutes=5)
 """From a worker's taking a run to its first heartbeat: a container may have to be fetched first."""
 
 
-class SetupError(Exception):
+class SetupError(AppError):
     """The Prefect server could not be set up; the text says why."""
 
 

@@ -7,6 +7,7 @@ import ssl
 from pathlib import Path
 
 from deployments.stack.password import guard_temporary_server, use_kept_password
+from models.errors import AppError, ExitCode
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout: prefect.yaml lies here."""
@@ -31,8 +32,10 @@ PREFECT_DEFAULTS = {
 }
 
 
-class EnvironmentRefusedError(Exception):
+class EnvironmentRefusedError(AppError):
     """A variable of the environment can't be used; the text names it."""
+
+    exit_code = ExitCode.BAD_INPUT
 
 
 def prepare_prefect(*, quiet: bool = False, api_url: str | None = None) -> None:

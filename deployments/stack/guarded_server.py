@@ -14,12 +14,12 @@ from prefect.cli import _server_utils
 from prefect.server.api import server
 from prefect.settings import get_current_settings
 
-from deployments.cli.exit_codes import ExitCode
 from deployments.cli.output import say
 from deployments.stack.asgi import Application, Receive, Scope, Send, answer_with_text, is_at_or_below
 from deployments.stack.password import PasswordNeededError, require_password
 from deployments.stack.retry_when_locked import AskAgain
 from deployments.stack.same_origin import Policy, SameOrigin
+from models.errors import ExitCode
 from models.settings import Environment
 
 API_PATH = "/api"

@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path, PurePath
 from urllib.parse import urlsplit
 
+from models.errors import AppError, ExitCode
 from models.web_address import is_loopback
 
 SERVER_VARIABLE = "PREFECT_SERVER_API_AUTH_STRING"
@@ -29,8 +30,10 @@ _NAMES_LISTED = 3
 _RANDOM_BYTES = 24
 
 
-class PasswordNeededError(Exception):
+class PasswordNeededError(AppError):
     """The Prefect server would be open to others, or its clients kept out; the text says what to set."""
+
+    exit_code = ExitCode.BAD_INPUT
 
 
 def require_password(host: str) -> None:

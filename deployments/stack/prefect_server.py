@@ -22,10 +22,11 @@ from prefect.server.database import configurations
 from prefect.server.models import block_documents
 from pydantic import ValidationError
 
-from deployments.cli.exit_codes import ExitCode, message_of
+from deployments.cli.exit_codes import message_of
 from deployments.cli.output import say
 from deployments.stack.guarded_server import guard
 from models.alerts import AlertWebhook
+from models.errors import ExitCode
 from models.fulfillers import KINDS
 from models.settings import Environment, Integration
 from tasks.prefect_api.integrations import problems_of

@@ -20,6 +20,7 @@ from urllib.request import urlopen
 from deployments.sandbox.server import Sandbox, SandboxSettings
 from deployments.stack.environment import ROOT
 from deployments.stack.password import protect
+from models.errors import AppError
 from tasks.safe_files import Directory
 
 HOST = "127.0.0.1"
@@ -30,7 +31,7 @@ PREFECT = "prefect"
 SERVER = "deployments.stack.prefect_server"
 
 
-class LocalError(Exception):
+class LocalError(AppError):
     """The local system could not be started, or a part of it died; the text says which."""
 
 

@@ -9,21 +9,29 @@ DeskError
 
 from __future__ import annotations
 
+from models.errors import AppError, ExitCode
 
-class DeskError(Exception):
+
+class DeskError(AppError):
     """Something about the desk went wrong; the text says what to do."""
 
 
 class RetriableDeskError(DeskError):
     """The database is busy or away; the same again later may work."""
 
+    retriable = True
+
 
 class DeskSettingsError(DeskError):
     """The database can't be used as it is; a person must act."""
 
+    exit_code = ExitCode.BAD_INPUT
+
 
 class DeskRefusedError(DeskError):
     """What was asked for is not possible with what the desk holds."""
+
+    exit_code = ExitCode.BAD_INPUT
 
 
 class UnusableRuleError(DeskError):

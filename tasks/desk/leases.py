@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from models.desk import Lease
+from models.errors import ExitCode
 from tasks.desk.engine import engine_beside, reading, writing
 from tasks.desk.errors import DeskError, DeskRefusedError, RetriableDeskError
 
@@ -28,6 +29,8 @@ RESTORING = "restoring"
 
 class LeaseHeldError(DeskRefusedError):
     """Another run holds the lease; ``since`` is when it took it (aware UTC)."""
+
+    exit_code = ExitCode.FAILED
 
     def __init__(self, message: str, since: datetime | None = None) -> None:
         super().__init__(message)

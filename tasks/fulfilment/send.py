@@ -13,9 +13,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-from prefect.tasks import exponential_backoff
 from sqlalchemy import Connection, Engine
 
 from models.desk import OutboxState
@@ -32,7 +29,6 @@ from models.unreadable import problems_in
 from tasks.delivery.outcomes import Ledger
 from tasks.delivery.retry_policy import FIRST_PAUSE, Verdict, asked_pause
 from tasks.desk.browse import orders_by_id
-from tasks.desk.errors import RetriableDeskError
 from tasks.desk.leases import HeldLease
 from tasks.fulfilment.channels.interface import Answer, Way
 from tasks.fulfilment.queue import (
@@ -43,8 +39,7 @@ from tasks.fulfilment.queue import (
     take_due,
     write_results,
 )
-from tasks.prefect_api.foreign_errors import in_own_words
-from tasks.prefect_api.step import only_after
+from tasks.prefect_api.step import step
 from tasks.rules.maps import Problem
 
 logger = logging.getLogger(__name__)
@@ -312,16 +307,7 @@ def count_sendable(run: SendRun) -> int:
     return count
 
 
-@task(
-    name="hand orders over",
-    task_run_name="hand orders over",
-    cache_policy=NO_CACHE,
-    retries=3,
-    retry_delay_seconds=exponential_backoff(backoff_factor=5),
-    retry_jitter_factor=0.5,
-    retry_condition_fn=only_after(RetriableDeskError),
-)
-@in_own_words
+@step("hand orders over", run_name="hand orders over")
 async def hand_over(way: Way, run: SendRun) -> None:
     """Send all that is due (see ``send_all``). Repeating is a new pass over what is still due."""
     await send_all(way, run)

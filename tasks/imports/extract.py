@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-from prefect.tasks import exponential_backoff
-
-from tasks.podos.errors import RetriablePodosError
 from tasks.podos.scan import Batch, Scan
-from tasks.prefect_api.foreign_errors import in_own_words
-from tasks.prefect_api.step import only_after
+from tasks.prefect_api.step import step
 
 BATCH_SIZES = (1000, 1000, 2000, 2000, 4000)
 """Orders that a task carries, the last for all further batches: the first come soon and are small enough to
@@ -29,16 +23,7 @@ def batch_size(number: int, *, is_quick: bool) -> int:
     return size if is_quick else min(size, LARGEST_WHILE_WAITING)
 
 
-@task(
-    name="extract",
-    task_run_name="extract {number}",
-    cache_policy=NO_CACHE,
-    retries=2,
-    retry_delay_seconds=exponential_backoff(backoff_factor=5),
-    retry_jitter_factor=0.5,
-    retry_condition_fn=only_after(RetriablePodosError),
-)
-@in_own_words
+@step("extract", run_name="extract {number}", retries=2)
 async def extract_orders(scan: Scan, number: int) -> Batch | None:
     """Fetch one batch; None when all was read. Repeating goes on where the scan stood."""
     return await scan.next_batch(batch_size(number, is_quick=scan.is_quick))

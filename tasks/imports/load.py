@@ -8,9 +8,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-from prefect.tasks import exponential_backoff
 from sqlalchemy import Connection, Engine
 
 from models.desk import NEEDS_ATTENTION
@@ -21,7 +18,7 @@ from models.rules import RuleEvent
 from models.upstream import Judgement, Noted
 from tasks.concurrency import beside
 from tasks.desk.engine import reading, writing
-from tasks.desk.errors import RetriableDeskError, UnusableRuleError
+from tasks.desk.errors import UnusableRuleError
 from tasks.desk.events import note_event
 from tasks.desk.folders import folder_id
 from tasks.desk.history import add_history
@@ -34,8 +31,7 @@ from tasks.imports.transform import Prepared
 from tasks.imports.windows import furthest_mark
 from tasks.podos.clock import PodosClock
 from tasks.podos.scan import Batch
-from tasks.prefect_api.foreign_errors import in_own_words
-from tasks.prefect_api.step import only_after
+from tasks.prefect_api.step import step
 
 MAX_EXAMPLES = 20
 MAX_ATTENTION = 200
@@ -308,16 +304,7 @@ def tally(report: ImportReport, result: BatchResult, outcomes: dict[str, Outcome
     )
 
 
-@task(
-    name="load",
-    task_run_name="load {prepared.number}",
-    cache_policy=NO_CACHE,
-    retries=3,
-    retry_delay_seconds=exponential_backoff(backoff_factor=5),
-    retry_jitter_factor=0.5,
-    retry_condition_fn=only_after(RetriableDeskError),
-)
-@in_own_words
+@step("load", run_name="load {prepared.number}")
 async def load_orders(prepared: Prepared, run: ImportRunContext) -> None:
     """Write one batch into the desk (see ``load``)."""
     await load_while_reading(prepared, run, now=datetime.now(UTC))

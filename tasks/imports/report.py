@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from models.errors import AppError
 from models.reports import SKIPPED, ImportReport, Outcome
 from models.upstream import Noted
 from tasks.prefect_api.artifacts import Page, publish
@@ -65,7 +66,7 @@ def _counts(report: ImportReport) -> list[tuple[str, int]]:
 
 def reason_of(error: BaseException) -> str:
     """Return what a run's row says of the error that ended it; foreign errors only by their kind."""
-    if type(error).__module__.startswith("tasks."):
+    if isinstance(error, AppError):
         return str(error)
     return "it was stopped" if not isinstance(error, Exception) else type(error).__name__
 

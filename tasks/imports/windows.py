@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from models.errors import AppError, ExitCode
 from models.filters import ImportSettings
 from models.reports import PastCheck
 
@@ -23,8 +24,10 @@ YEARS = range(1970, 3000)
 BEGINNING = datetime(YEARS[0], 1, 1, tzinfo=UTC)
 
 
-class WindowError(ValueError):
+class WindowError(AppError, ValueError):
     """A span of time that can't be read."""
+
+    exit_code = ExitCode.BAD_INPUT
 
 
 class Window(NamedTuple):

@@ -13,8 +13,10 @@ No text here ever holds a token, an e-mail address, a name or an address: it is 
 
 from __future__ import annotations
 
+from models.errors import AppError, ExitCode
 
-class PodosError(Exception):
+
+class PodosError(AppError):
     """Talking to podOS went wrong.
 
     Attributes:
@@ -45,6 +47,9 @@ class PodosError(Exception):
 class RetriablePodosError(PodosError):
     """podOS is away, busy or sent half an answer; ``retry_after_seconds`` is what it asked us to wait."""
 
+    exit_code = ExitCode.PODOS_AWAY
+    retriable = True
+
     def __init__(
         self,
         message: str,
@@ -65,9 +70,13 @@ class FatalPodosError(PodosError):
 class TokenRefusedError(FatalPodosError):
     """podOS refused the token (401 or 403)."""
 
+    exit_code = ExitCode.TOKEN_REFUSED
+
 
 class UnknownProjectError(FatalPodosError):
     """podOS does not know the project (404)."""
+
+    exit_code = ExitCode.UNKNOWN_PROJECT
 
 
 class WrongAnswerError(FatalPodosError):

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from models.errors import AppError
 from models.podos import Fulfillment, Page, Price, RawPage
 from tasks.podos.raw_json import BrokenJsonError, rows_of_page, shallow_fields
 
@@ -71,7 +72,7 @@ class ParsedPage(NamedTuple):
     next_page_token: int | None
 
 
-class NotAPageError(ValueError):
+class NotAPageError(AppError, ValueError):
     """The bytes are no page of fulfillments; ``is_json`` tells half an answer from a wrong one."""
 
     def __init__(self, reason: str, *, is_json: bool) -> None:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from models.errors import AppError
+
 _TOKEN = re.compile(rb'\s*+("[^"\\]*+(?:\\.[^"\\]*+)*+"|[][{}:,]|[^\s"\[\]{}:,]++)', re.DOTALL)
 _CLOSING = {b"{": b"}", b"[": b"]"}
 _ABSENT = b"null"
@@ -18,7 +20,7 @@ MAX_DEPTH = 1_000_000
 """Far beyond any order: a row nested thousands deep is set aside, an answer like this is none."""
 
 
-class BrokenJsonError(ValueError):
+class BrokenJsonError(AppError, ValueError):
     """The bytes are no complete JSON."""
 
 

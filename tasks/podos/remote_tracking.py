@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from models.errors import AppError
 from models.podos import HeldTracking, RawPage
 from tasks.podos.raw_json import BrokenJsonError, rows_of_page, shallow_fields
 
@@ -26,7 +27,7 @@ _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _HALF = "podOS sent half an answer, or a web page answered; check the podOS Address"
 
 
-class BrokenAnswerError(ValueError):
+class BrokenAnswerError(AppError, ValueError):
     """The bytes are no answer of podOS, or only half of one."""
 
 

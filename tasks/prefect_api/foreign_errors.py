@@ -14,18 +14,23 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+import httpx
+from prefect.exceptions import PrefectException
+
+from models.errors import AppError
+
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
 _ROOT = Path(__file__).resolve().parents[2]
 _OURS = ("deployments.", "flows.", "models.", "tasks.")
-_OF_PREFECT = ("prefect.", "httpx.")
+_OF_PREFECT = (PrefectException, httpx.HTTPError)
 """Our own requests never let an error of httpx through: these are of Prefect's client, about its server."""
 _NO_PREFECT = "Failed to reach API at "
 """Prefect's client says so in a plain RuntimeError when its server went away in the middle."""
 
 
-class FaultError(Exception):
+class FaultError(AppError):
     """A fault of this program: the text says what happened and where, and nothing that the error said."""
 
 
@@ -54,9 +59,8 @@ def in_own_words(
 
 
 def _is_worded(error: Exception) -> bool:
-    module = f"{type(error).__module__}."
     is_away = isinstance(error, RuntimeError) and str(error).startswith(_NO_PREFECT)
-    return module.startswith((*_OURS, *_OF_PREFECT)) or is_away
+    return isinstance(error, (AppError, *_OF_PREFECT)) or is_away
 
 
 def fault_of(error: Exception) -> Exception:

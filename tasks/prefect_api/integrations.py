@@ -9,12 +9,15 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from pydantic import ValidationError
 
+from models.errors import AppError, ExitCode
 from models.settings import OWN_FIELDS, Integration
 from tasks.podos.client import PodosAccess
 
 
-class IntegrationError(Exception):
+class IntegrationError(AppError):
     """An integration can't be used; the text says what to do."""
+
+    exit_code = ExitCode.BAD_INPUT
 
 
 class UnknownIntegrationError(IntegrationError):

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-from prefect.tasks import exponential_backoff
 from sqlalchemy import Engine
 
 from models.filters import ImportSettings
@@ -15,14 +12,12 @@ from models.podos import Fulfillment
 from models.reconciling import Difference, Finding, OrderHere, ReconcileReport
 from tasks.concurrency import beside
 from tasks.desk.engine import reading
-from tasks.desk.errors import RetriableDeskError
 from tasks.desk.runs import read_mark
 from tasks.imports.transform import Prepared, prepare, to_orders
 from tasks.podos.client import PodosClient
 from tasks.podos.parsing import Row
 from tasks.podos.scan import Batch
-from tasks.prefect_api.foreign_errors import in_own_words
-from tasks.prefect_api.step import only_after
+from tasks.prefect_api.step import step
 from tasks.reconciliation.differences import compare, compare_tracking, to_resend, why_not_here
 from tasks.reconciliation.store import highest_order_id, orders_here, pages_of_orders, set_aside_of
 
@@ -156,16 +151,7 @@ def confirm(done: Compared, rows: Sequence[Row]) -> None:
         done.resend[Difference.TRACKING_LOST] = [id_ for id_ in ids if id_ not in mine]
 
 
-@task(
-    name="compare",
-    task_run_name="compare {batch.number}",
-    cache_policy=NO_CACHE,
-    retries=3,
-    retry_delay_seconds=exponential_backoff(backoff_factor=5),
-    retry_jitter_factor=0.5,
-    retry_condition_fn=only_after(RetriableDeskError),
-)
-@in_own_words
+@step("compare", run_name="compare {batch.number}")
 async def compare_orders(batch: Batch, client: PodosClient, look: Reconciliation) -> Compared:
     """Compare one batch with the desk and count its differences (see ``compare_batch``)."""
     done = await beside(compare_batch, batch, look)

@@ -9,20 +9,17 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-from prefect.tasks import exponential_backoff
 from sqlalchemy import Connection, Engine
 
+from models.errors import AppError
 from models.rules import RuleEvent
 from tasks.concurrency import beside, stop_if_asked
 from tasks.desk.browse import documents_of
 from tasks.desk.engine import writing
-from tasks.desk.errors import RetriableDeskError, UnusableRuleError
+from tasks.desk.errors import UnusableRuleError
 from tasks.desk.events import events_wait, take_events
 from tasks.prefect_api.events import announce_order_events, announce_queued
-from tasks.prefect_api.foreign_errors import in_own_words
-from tasks.prefect_api.step import only_after
+from tasks.prefect_api.step import step
 from tasks.rules.conditions import ConditionError
 from tasks.rules.effects_store import Effect, hold_unlooked, write_effects
 from tasks.rules.engine import CompiledRule, Verdict, compile_rule, run_event, run_rule
@@ -166,7 +163,7 @@ def _look(connection: Connection, looks: Sequence[tuple[dict[str, Any], Look]], 
     return result
 
 
-class UnknownEventError(Exception):
+class UnknownEventError(AppError):
     """Another program wrote an event that there is not."""
 
 
@@ -249,15 +246,7 @@ async def look_at_what_happened(engine: Engine) -> RulesResult:
     return result
 
 
-@task(
-    name="rules",
-    cache_policy=NO_CACHE,
-    retries=3,
-    retry_delay_seconds=exponential_backoff(backoff_factor=5),
-    retry_jitter_factor=0.5,
-    retry_condition_fn=only_after(RetriableDeskError),
-)
-@in_own_words
+@step("rules")
 async def apply_rules_to(engine: Engine) -> RulesResult:
     """Let the rules look at what happened (see ``apply_rules``)."""
     return await beside(apply_rules, engine, now=datetime.now(UTC))

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
+from models.errors import AppError
 from models.rules import ITEM_FIELDS, METADATA, ORDER_FIELDS, Kind
 from tasks.rules.patterns import PatternError, compile_pattern
 from tasks.rules.yaml_lines import near
@@ -32,7 +33,7 @@ SIGNS = (
 SIGNS += "exists, not exists"
 
 
-class ConditionError(Exception):
+class ConditionError(AppError):
     """A condition can't be understood; the text says what is wrong with it."""
 
 

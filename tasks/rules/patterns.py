@@ -12,17 +12,19 @@ from collections.abc import Callable, Iterator, Sequence
 
 import re2
 
+from models.errors import AppError
+
 MAX_TEXT = 50_000
 """Longer than any field is. Some patterns take ten microseconds for each character."""
 MAX_MEMORY = 4 * 1024 * 1024
 """Bytes for a compiled pattern and what RE2 notes while it searches."""
 
 
-class PatternError(ValueError):
+class PatternError(AppError, ValueError):
     """A pattern can't be used; the text says why."""
 
 
-class TooLongError(Exception):
+class TooLongError(AppError):
     """A text is longer than patterns look at."""
 
 

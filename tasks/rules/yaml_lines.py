@@ -8,6 +8,8 @@ from typing import Any, NamedTuple, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from models.errors import AppError, ExitCode
+
 MAX_FILE_BYTES = 4_000_000
 MAX_CHARACTERS = 1_000_000
 MAX_DEPTH = 20
@@ -16,8 +18,10 @@ Path = tuple[int | str, ...]
 _Form = TypeVar("_Form", bound=BaseModel)
 
 
-class RulesFileError(Exception):
+class RulesFileError(AppError):
     """A rules or maps file can't be used; the text has a line ``line N: problem`` for each problem."""
+
+    exit_code = ExitCode.BAD_INPUT
 
     is_list = True
 

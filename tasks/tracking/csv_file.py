@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from models.errors import AppError, ExitCode
 from tasks.text_cells import from_csv_cell
 from tasks.visible_text import visible
 
@@ -21,8 +22,10 @@ MAX_COLUMNS = 200
 MAX_LINE_CHARACTERS = 100_000
 
 
-class ShipmentFileError(Exception):
+class ShipmentFileError(AppError):
     """A file can't be used at all; the text says what to change."""
+
+    exit_code = ExitCode.BAD_INPUT
 
 
 class FileRow(NamedTuple):

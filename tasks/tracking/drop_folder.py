@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
+from models.errors import AppError, ExitCode
 from tasks.safe_files import Directory, UnsafeFileError
 from tasks.text_cells import csv_cell
 from tasks.tracking.csv_file import BadRow, ShipmentFileError, read_content
@@ -26,8 +27,10 @@ QUIET_SECONDS = 2.0
 """A file that was written to more recently may not be finished."""
 
 
-class DropFolderError(Exception):
+class DropFolderError(AppError):
     """The drop folder can't be used; the text says what to do."""
+
+    exit_code = ExitCode.BAD_INPUT
 
 
 class FileResult(NamedTuple):

@@ -11,22 +11,16 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-from prefect.tasks import exponential_backoff
-
 from models.desk import OutboxState
 from models.podos import HeldTracking
 from models.shipments import Parcel, Sibling, Tracking
 from tasks.concurrency import in_lanes
 from tasks.delivery.outcomes import Ledger
 from tasks.delivery.retry_policy import FIRST_PAUSE, Verdict, asked_pause
-from tasks.desk.errors import RetriableDeskError
 from tasks.podos.client import IDS_PER_REQUEST, PodosClient
 from tasks.podos.errors import RefusedChangeError, RetriablePodosError
 from tasks.podos.tracking import find_held, get_held, patch_fulfillment
-from tasks.prefect_api.foreign_errors import in_own_words
-from tasks.prefect_api.step import only_after
+from tasks.prefect_api.step import step
 from tasks.tracking.policy import Decision, before_asking, decide, is_there, outgoing, place_of
 from tasks.tracking.queue import postpone_due, siblings_of, take_due, tidy
 from tasks.tracking.sync_run import SyncRun
@@ -273,16 +267,7 @@ def put_off(run: SyncRun) -> None:
         postpone_due(run.engine, run.settings.integration, until=now + wait, now=now)
 
 
-@task(
-    name="send tracking",
-    task_run_name="send {number}",
-    cache_policy=NO_CACHE,
-    retries=3,
-    retry_delay_seconds=exponential_backoff(backoff_factor=5),
-    retry_jitter_factor=0.5,
-    retry_condition_fn=only_after(RetriableDeskError),
-)
-@in_own_words
+@step("send tracking", run_name="send {number}")
 async def send_tracking(client: PodosClient, run: SyncRun, number: int) -> bool:  # noqa: ARG001 - names the task run
     """Send one batch (see ``send_batch``). Repeating begins with a new look at what podOS holds."""
     return await send_batch(client, run)

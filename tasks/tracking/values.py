@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
+from models.errors import AppError
 from models.shipments import MAX_CODE_LENGTH, MAX_COURIER_LENGTH, MAX_URL_LENGTH
 from tasks.text_cells import from_csv_cell
 from tasks.visible_text import visible
@@ -40,7 +41,7 @@ _JOINED = re.compile(r"[/+&]|\s(?:and|or|und|oder|et|ou)\s", re.IGNORECASE)
 _TO_TEXT = "save its column as text, and enter it again"
 
 
-class UnfitShipmentError(ValueError):
+class UnfitShipmentError(AppError, ValueError):
     """A shipment can't be sent as it was given; the text says what is wrong, without the value."""
 
 

@@ -18,8 +18,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from deployments.cli.exit_codes import ExitCode
 from deployments.stack.environment import PREFECT_DEFAULTS, ROOT
+from models.errors import ExitCode
 from tests.e2e.prefect_paths import api_requests, websockets
 from tests.e2e.running import START_SECONDS, STOP_SECONDS, environment, free_port, wait_for
 from tests.support.documentation import codes, page, rows, section

@@ -17,13 +17,13 @@ import typer
 import yaml
 
 from deployments.cli.app import app
-from deployments.cli.exit_codes import ExitCode
 from deployments.sandbox.faults import FAULTS
 from deployments.sandbox.server import SandboxSettings
 from deployments.stack.deploy import BIRTH, SILENCE
 from deployments.stack.environment import PREFECT_DEFAULTS
 from deployments.stack.retry_when_locked import LARGEST_BODY_BYTES
 from models.desk import FIRST_FOLDERS, NEEDS_ATTENTION, RunState, metadata
+from models.errors import ExitCode
 from models.forms import ManualImport
 from models.fulfillers import KINDS, own_fields
 from models.orders import NewItem, NewOrder

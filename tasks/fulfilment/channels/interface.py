@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 import httpx
 import msgspec
 
+from models.errors import AppError, ExitCode
 from models.handovers import Outgoing
 from models.outbox import OutboxState
 from tasks.delivery.retry_policy import Verdict
@@ -26,12 +27,16 @@ Promise = Callable[[Mapping[int, str]], Awaitable[None]]
 """Writes references of handovers into the desk and comes back when they are safe there."""
 
 
-class FulfillerError(Exception):
+class FulfillerError(AppError):
     """A fulfiller can't be used; the text says what to do."""
+
+    exit_code = ExitCode.BAD_INPUT
 
 
 class RefusedError(FulfillerError):
     """It refused our key or secret: nothing else is sent until a person acted."""
+
+    exit_code = ExitCode.FAILED
 
 
 class Answer(NamedTuple):

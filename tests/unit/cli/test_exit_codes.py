@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import inspect
+import pkgutil
 from datetime import date
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
-from deployments.cli.exit_codes import EXIT_CODES, ExitCode, exit_code_of, message_of
+import deployments
+import flows
+import models
+import tasks
+from deployments.cli.exit_codes import exit_code_of, message_of
+from models.errors import AppError, ExitCode
 from tasks.desk.errors import DeskError, DeskRefusedError, DeskSettingsError, RetriableDeskError
 from tasks.podos.errors import (
     FatalPodosError,
@@ -76,12 +83,33 @@ def test_a_more_special_error_counts_as_its_nearest_base() -> None:
     assert exit_code_of(NoSuchFolderError("x")) == ExitCode.BAD_INPUT
 
 
-@pytest.mark.parametrize("name", EXIT_CODES)
-def test_every_name_of_the_table_is_an_error_that_exists(name: str) -> None:
-    module, _, kind = name.rpartition(".")
-    error = getattr(importlib.import_module(module), kind)
-    assert issubclass(error, BaseException)
-    assert (error.__module__, error.__qualname__) == (module, kind)
+def errors_of_the_program() -> list[type[BaseException]]:
+    """Every error class of the program's own."""
+    found = []
+    for package in (deployments, flows, models, tasks):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if (
+                module.name.startswith(("deployments.sandbox", "models.migrations"))
+                or "__main__" in module.name
+            ):
+                continue
+            for _, kind in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
+                if issubclass(kind, BaseException) and kind.__module__ == module.name:
+                    found.append(kind)
+    return found
+
+
+def test_every_error_of_the_program_says_how_a_command_ends() -> None:
+    inner = {"Terminated", "_AwayError", "_NoClearAnswerError"}
+    assert {kind.__name__ for kind in errors_of_the_program() if not issubclass(kind, AppError)} <= inner
+    assert all(
+        isinstance(kind.exit_code, ExitCode) for kind in errors_of_the_program() if issubclass(kind, AppError)
+    )
+
+
+def test_what_the_same_again_can_mend_is_retriable() -> None:
+    retriable = {kind for kind in errors_of_the_program() if getattr(kind, "retriable", False)}
+    assert retriable == {RetriablePodosError, RetriableDeskError}
 
 
 def test_settings_errors_are_told_by_field_without_values() -> None:

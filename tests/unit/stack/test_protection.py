@@ -12,9 +12,9 @@ from prefect.settings import (
 )
 
 from deployments.cli.app import run
-from deployments.cli.exit_codes import ExitCode
 from deployments.stack.password import PasswordNeededError, protect
 from deployments.stack.up import address_of
+from models.errors import ExitCode
 
 PASSWORD = "desk:a-long-password-4711"
 CSRF = "PREFECT_SERVER_CSRF_PROTECTION_ENABLED"
