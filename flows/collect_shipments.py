@@ -1,4 +1,4 @@
-"""Take the CSV files that shipping programs dropped into a folder."""
+"""Take the files that shipping programs dropped into a folder."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 @flow(name="watch-shipments")
 @in_own_words
 async def watch_shipments(directory: str = "", strict: bool = False) -> State[None]:
-    """Take the finished CSV files of the drop folder; each is moved to done/ or failed/.
+    """Take the finished files of the drop folder; each is moved to done/ or failed/.
 
     Args:
         directory: The drop folder. Empty: the one that DESK_DROP_FOLDER names on the worker's machine.
@@ -38,7 +38,8 @@ async def watch_shipments(directory: str = "", strict: bool = False) -> State[No
         return Completed(message="no drop folder is set: give its directory, or set DESK_DROP_FOLDER")
     try:
         with opened_desk(environment.database_url()) as engine:
-            results = take_folder(engine, Path(folder), strict=strict, now=datetime.now(UTC))
+            reading = environment.shipment_reading()
+            results = take_folder(engine, Path(folder), strict=strict, now=datetime.now(UTC), reading=reading)
             for result in results:
                 logger.info("%s", result.told())
             await announce_shipments(set().union(*(result.taken.integrations for result in results)))

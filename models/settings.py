@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, fi
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.filters import CountryMode, ImportSettings
-from models.shipments import MAX_COURIER_LENGTH, SyncSettings
+from models.shipments import MAX_COURIER_LENGTH, ShipmentReading, SyncSettings, shipment_columns
 from models.watching import Thresholds
 from models.web_address import PODOS_BASE_URL, checked_authorities, checked_base_url
 
@@ -47,6 +47,22 @@ def _hosts(text: str) -> str:
     return text
 
 
+def _columns(text: str) -> str:
+    shipment_columns(text)
+    return text
+
+
+def _date_format(text: str) -> str:
+    moment = datetime(2026, 11, 23, tzinfo=UTC)
+    try:
+        read = datetime.strptime(moment.strftime(text), text).date() if text else moment.date()  # noqa: DTZ007
+    except ValueError:
+        read = None
+    if read != moment.date():
+        raise ValueError("it has to name day, month and year, such as %d/%m/%Y")
+    return text
+
+
 class Environment(BaseSettings):
     """What the environment says; every name is in docs/settings.md."""
 
@@ -58,11 +74,17 @@ class Environment(BaseSettings):
     prefect_api_url: str = ""
     desk_allowed_hosts: Annotated[str, AfterValidator(_hosts)] = ""
     desk_drop_folder: str = ""
+    desk_shipment_columns: Annotated[str, AfterValidator(_columns)] = ""
+    desk_date_format: Annotated[str, AfterValidator(_date_format)] = ""
     desk_alert_webhook: SecretStr | None = None
     desk_late_after_minutes: float | None = Field(default=None, gt=0)
     desk_look_back_every_minutes: float = Field(default=60, ge=0)
     desk_attention_over: int = Field(default=20, ge=0)
     desk_failed_over: int = Field(default=0, ge=0)
+
+    def shipment_reading(self) -> ShipmentReading:
+        """Return how files of shipments are read."""
+        return ShipmentReading(shipment_columns(self.desk_shipment_columns), self.desk_date_format)
 
     def thresholds(self) -> Thresholds:
         """Return from when on something is not well."""

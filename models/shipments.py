@@ -15,9 +15,37 @@ SYNC_OUTCOMES = (
     OutboxState.FAILED,
     OutboxState.SUPERSEDED,
 )
+SHIPMENT_COLUMNS = frozenset({"order", "courier", "code", "url", "shipped_at", "desk_id"})
 MAX_COURIER_LENGTH = 100
 MAX_CODE_LENGTH = 200
 MAX_URL_LENGTH = 2000
+
+
+@dataclass(frozen=True)
+class ShipmentReading:
+    """How files of shipments are read: headers of its own for columns, a form of dates besides ISO 8601."""
+
+    columns: dict[str, str] = field(default_factory=dict, hash=False)
+    date_format: str = ""
+
+
+DEFAULT_READING = ShipmentReading()
+
+
+def shipment_columns(text: str) -> dict[str, str]:
+    """Return the headers that a text names, by column: ``order=Ref;code=Track``.
+
+    Raises:
+        ValueError: a part is not of that form, or a column is unknown or named twice.
+    """
+    found: dict[str, str] = {}
+    for part in filter(None, map(str.strip, text.split(";"))):
+        column, _, header = (word.strip() for word in part.partition("="))
+        if column not in SHIPMENT_COLUMNS or not header or column in found:
+            known = ", ".join(sorted(SHIPMENT_COLUMNS))
+            raise ValueError(f"write COLUMN=HEADER;COLUMN=HEADER, each column once, of: {known}")
+        found[column] = header
+    return found
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ class Directory:
 
         Args:
             name: which must not exist, not even as a link.
-            mode: its permissions, whatever the umask is.
+            mode: its permissions, whatever the umask is. A share that knows none keeps its own.
 
         Raises:
             FileExistsError: the name is taken.
@@ -115,7 +115,8 @@ class Directory:
         descriptor = self._open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL)
         file: BinaryIO = os.fdopen(descriptor, "w+b")
         if mode != PRIVATE:
-            os.fchmod(descriptor, mode)
+            with suppress(OSError):  # many a share has no permissions: the mode is a wish
+                os.fchmod(descriptor, mode)
         return file
 
     def replace(self, name: str, mode: int = PRIVATE) -> BinaryIO:
@@ -156,8 +157,12 @@ class Directory:
             raise UnsafeFileError(error.errno, f"{name} in it: {error.strerror}") from None
 
     def sync(self) -> None:
-        """Return when the names in it are safe on the disk."""
-        os.fsync(self._descriptor)
+        """Return when the names in it are safe on the disk, where the file system can tell of directories."""
+        try:
+            os.fsync(self._descriptor)
+        except OSError as error:
+            if error.errno not in {errno.EINVAL, errno.ENOTSUP}:
+                raise
 
     def is_private(self) -> bool:
         """Return whether only this user and root can change what its path leads to, and what is in it.

@@ -31,7 +31,7 @@ from deployments.cli import (
     watching,
 )
 from deployments.cli.exit_codes import STOPPED, end_on_sigterm, exit_code_of, lines_of
-from deployments.cli.output import say
+from deployments.cli.output import say, take_all_text
 from models.errors import ExitCode
 
 TOPICS = (
@@ -73,6 +73,8 @@ for topic in TOPICS:
 def main() -> None:
     """Run the command line of this process and exit with its code."""
     end_on_sigterm()
+    take_all_text(sys.stdout)
+    take_all_text(sys.stderr)
     sys.exit(run())
 
 

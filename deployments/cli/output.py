@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from typing import Annotated, TextIO
 
 import typer
@@ -20,6 +21,19 @@ from tasks.text_cells import terminal_cell, terminal_line
 _NOT_A_TERMINAL_WIDTH = 100_000
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout and nothing else.")]
+
+
+def take_all_text(stream: TextIO) -> None:
+    """Let a stream of this process take every character, whatever encoding the environment names.
+
+    Files and pipes get UTF-8: JSON and CSV with escapes for what the encoding lacks would not be what the
+    desk holds. A terminal keeps its encoding and shows such characters as escapes.
+    """
+    if isinstance(stream, TextIOWrapper) and not stream.encoding.lower().startswith("utf"):
+        if stream.isatty():
+            stream.reconfigure(errors="backslashreplace")
+        else:
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def json_text(value: object, *, indent: int | None = None) -> str:

@@ -21,6 +21,7 @@ from deployments.stack.environment import prepare_prefect
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from models.shipments import ShipmentReading
     from tasks.tracking.intake import Taken
 
 POLL_SECONDS = 2.0
@@ -50,10 +51,11 @@ def ship(
         str | None, typer.Option(metavar="W", help="When it left, e.g. 2026-11-23 or 2026-11-23T09:30.")
     ] = None,
     csv: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Take the shipments of a CSV file.")
+        Path | None,
+        typer.Option("--csv", "--file", metavar="FILE", help="Take the shipments of a file: CSV, XLSX, ODS."),
     ] = None,
     watch: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Take the CSV files dropped into DIR, until Ctrl-C.")
+        Path | None, typer.Option(metavar="DIR", help="Take the files dropped into DIR, until Ctrl-C.")
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Take all rows of a file or none.")] = False,
     force: Annotated[
@@ -63,10 +65,11 @@ def ship(
 ) -> None:
     """Say that an order shipped: the next sync sends its tracking to podOS and marks it complete.
 
-    A CSV file has the columns order, courier, code and, if wanted, url, shipped_at and desk_id; a number in
-    the column order is never a desk id. Its good rows are taken, its bad rows are listed; the same file again
-    adds nothing. `desk ship void SHIPMENT` says that a label was replaced: it frees the order's one place in
-    podOS for the next shipment.
+    A file (CSV, XLSX or ODS) has the columns order, courier, code and, if wanted, url, shipped_at and
+    desk_id, or what carriers and shops call them; a number in the column order is never a desk id. Its
+    good rows are taken, its bad rows are listed; the same file again adds nothing. `desk ship void
+    SHIPMENT` says that a label was replaced: it frees the order's one place in podOS for the next
+    shipment.
     """
     prepare_prefect(quiet=True)
     words, single = (
@@ -120,7 +123,7 @@ def _ship_one(words: list[str], single: dict[str, str | None], *, force: bool, a
     with open_the_desk() as engine:
         order = the_order(engine, words[0], as_json=as_json)
         row = FileRow(1, order.reference, courier, code, url, shipped_at)
-        taken = take_one(engine, row, overwrite=force, now=datetime.now(UTC))
+        taken = take_one(engine, row, overwrite=force, now=datetime.now(UTC), reading=_reading())
         _announce_to(taken.integrations)
         (shipment,) = _shown(engine, taken.shipment_ids)
         name = f"shipment {shipment['id']} of {order.shown}"
@@ -132,13 +135,16 @@ def _ship_one(words: list[str], single: dict[str, str | None], *, force: bool, a
 
 
 def _ship_file(path: Path, *, strict: bool, force: bool, as_json: bool) -> None:
-    from tasks.tracking.csv_file import ShipmentFileError, read_bytes
+    from tasks.tracking.csv_file import read_bytes
     from tasks.tracking.intake import take_file
+    from tasks.tracking.tables import ShipmentFileError
 
     content = read_bytes(path)
     with open_the_desk() as engine:
         try:
-            taken = take_file(engine, content, strict=strict, overwrite=force, now=datetime.now(UTC))
+            taken = take_file(
+                engine, content, strict=strict, overwrite=force, now=datetime.now(UTC), reading=_reading()
+            )
         except ShipmentFileError as error:
             raise ShipmentFileError(f"{path.name}: {error}") from None
         _announce_to(taken.integrations)
@@ -149,12 +155,22 @@ def _ship_file(path: Path, *, strict: bool, force: bool, as_json: bool) -> None:
         raise typer.Exit(2)
 
 
+def _reading() -> ShipmentReading:
+    from models.settings import Environment
+
+    return Environment().shipment_reading()
+
+
 def _tell_taken(path: Path, taken: Taken, *, as_json: bool) -> None:
     if as_json:
         bad = [row._asdict() for row in taken.bad]
-        print_json({"file": str(path), "added": taken.added, "known": taken.known, "bad": bad})
+        print_json(
+            {"file": str(path), "added": taken.added, "known": taken.known, "bad": bad}
+            | ({"sheet": taken.sheet} if taken.sheet else {})
+        )
         return
-    show(f"{path.name}: {taken.added} added, {taken.known} in the desk already, {len(taken.bad)} bad")
+    name = f"{path.name}, sheet {taken.sheet}" if taken.sheet else path.name
+    show(f"{name}: {taken.added} added, {taken.known} in the desk already, {len(taken.bad)} bad")
     if taken.bad:
         table(["Line", "Reason"], taken.bad)
 
@@ -166,7 +182,7 @@ def _watch(directory: Path, *, strict: bool) -> None:
     said = ""
     with open_the_desk() as engine, suppress(KeyboardInterrupt):
         while True:
-            results = take_folder(engine, directory, strict=strict, now=datetime.now(UTC))
+            results = take_folder(engine, directory, strict=strict, now=datetime.now(UTC), reading=_reading())
             for result in results:
                 show(result.one_line())
             _announce_to(set().union(*(result.taken.integrations for result in results)))

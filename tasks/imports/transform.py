@@ -198,7 +198,7 @@ def sku_of(item: FulfillmentItem) -> str | None:
     """Return the stock keeping unit of an item: the variant's, else the product's."""
     if item.metadata is None:
         return None
-    return _clean(item.metadata.variant_sku) or _clean(item.metadata.product_sku)
+    return _identifier(item.metadata.variant_sku) or _identifier(item.metadata.product_sku)
 
 
 def _lacks_a_design(row: Fulfillment) -> bool:
@@ -230,8 +230,8 @@ def _to_order(row: Fulfillment, items: list[NewItem], settings: ImportSettings) 
     address, contact, method = row.shipping_address, row.contact_information, row.shipping_method
     state = address.state if address else None
     fulfiller_reference, merchant_reference = (
-        _reference(row.fulfiller_reference),
-        _reference(row.merchant_reference),
+        _identifier(row.fulfiller_reference),
+        _identifier(row.merchant_reference),
     )
     source_id = row.id or ""
     if row.created_at is None:
@@ -306,8 +306,8 @@ def _country(row: Fulfillment) -> str | None:
     return country.upper() if country else None
 
 
-def _reference(text: str | None) -> str | None:
-    """Return a reference as people see it, so that two that look the same are the same."""
+def _identifier(text: str | None) -> str | None:
+    """Return a reference or SKU as people see it, so that two that look the same are the same."""
     shown = visible(_clean(text) or "")
     if not shown.isprintable():
         shown = "".join(char for char in shown if char.isprintable()).strip()

@@ -1,31 +1,24 @@
-"""Read shipments from a CSV file, as spreadsheets and shipping programs write it. Bounded in size."""
+"""Read shipments from a file: CSV in all its forms, XLSX or ODS. Bounded in size."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from models.errors import AppError, ExitCode
+from models.shipments import DEFAULT_READING, ShipmentReading
 from tasks.text_cells import from_csv_cell
+from tasks.tracking.headers import COLUMNS, places_of
+from tasks.tracking.tables import BadRow, Line, ShipmentFileError, text_lines
+from tasks.tracking.workbooks import OLD_OFFICE_START, ZIP_START, sheets_of
 from tasks.visible_text import visible
 
-COLUMNS = ("order", "courier", "code", "url", "shipped_at", "desk_id")
-NEEDED = ("order", "courier", "code")
-DESK_ID = "desk_id"
-"""It may stand in for the order, or beside it where several orders share a number."""
 MAX_FILE_BYTES = 20_000_000
 MAX_ROWS = 100_000
 MAX_COLUMNS = 200
-MAX_LINE_CHARACTERS = 100_000
-
-
-class ShipmentFileError(AppError):
-    """A file can't be used at all; the text says what to change."""
-
-    exit_code = ExitCode.BAD_INPUT
+MAX_CELL_CHARACTERS = 100_000
+FILE_ENDINGS = (".csv", ".tsv", ".tab", ".xlsx", ".xlsm", ".ods")
+"""Of the files that a drop folder takes."""
 
 
 class FileRow(NamedTuple):
@@ -45,18 +38,12 @@ class FileRow(NamedTuple):
     code_is_text: bool = False
 
 
-class BadRow(NamedTuple):
-    """A row that can't be taken, and why; the reason holds no value of the row."""
-
-    line: int
-    reason: str
-
-
 class FileRows(NamedTuple):
-    """The rows of a file: those of the right shape, and the others."""
+    """The rows of a file: those of the right shape, and the others; ``sheet`` is where they stood."""
 
     rows: list[FileRow]
     bad: list[BadRow]
+    sheet: str = ""
 
 
 def read_bytes(path: Path) -> bytes:
@@ -82,35 +69,59 @@ def read_content(file: BinaryIO, name: str) -> bytes:
     return content
 
 
-def read_rows(content: bytes) -> FileRows:
-    """Return the rows of a CSV file.
+def read_rows(content: bytes, reading: ShipmentReading = DEFAULT_READING) -> FileRows:
+    """Return the rows of a file.
 
-    Header names may be in capitals and in any order, further columns are passed over; the separator is a
-    comma or a semicolon; the text is UTF-8, with or without a byte order mark. Empty lines do not count.
+    A workbook is told from text by its first bytes. Of its sheets, the first visible one counts whose first
+    line is a header. Header names may be in capitals and in any order (``tasks.tracking.headers``), further
+    columns are passed over, empty lines and empty cells behind the header's last do not count.
 
     What keeps a cell text, an apostrophe or ``="..."``, is taken off (``tasks.text_cells``), and so is what
     can't be seen (``tasks.visible_text``).
 
     Raises:
-        ShipmentFileError: it has too many rows or columns, too long a line, is no UTF-8, or lacks a column.
+        ShipmentFileError: it has too many rows or columns, too long a line, can't be read, or lacks a column.
     """
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise ShipmentFileError("the file is not UTF-8: save it as CSV UTF-8") from None
-    lines = _lines(text)
+    if content.startswith(OLD_OFFICE_START):
+        raise ShipmentFileError(
+            "the file is an old or protected workbook: save it as XLSX without a password"
+        )
+    if not content.startswith(ZIP_START):
+        return _rows(text_lines(content), reading.columns)
+    problem = ShipmentFileError(_NO_HEADER)
+    for number, sheet in enumerate(sheets_of(content)):
+        try:
+            return _rows(sheet.lines, reading.columns)._replace(sheet=sheet.name)
+        except _NoHeaderError as error:
+            problem = error if not number else problem
+    raise ShipmentFileError(f"{problem}; no visible sheet has such a header")
+
+
+class _NoHeaderError(ShipmentFileError):
+    """The first line is no header."""
+
+
+_NO_HEADER = f"the file has no header line: {', '.join(COLUMNS)}"
+
+
+def _rows(lines: Iterable[Line], own: Mapping[str, str]) -> FileRows:
+    lines = iter(lines)
     header = next(lines, None)
     if header is None or isinstance(header, BadRow):
-        raise ShipmentFileError(f"the file has no header line: {', '.join(COLUMNS)}")
-    places, width = _places(header[1]), len(header[1])
+        raise _NoHeaderError(_NO_HEADER)
+    width = max(place for place, name in enumerate(header[1], 1) if name.strip())
     if width > MAX_COLUMNS:
         raise ShipmentFileError(f"line {header[0]}: the file has more than {MAX_COLUMNS} columns")
+    try:
+        places = places_of(header[1], own)
+    except ShipmentFileError as error:
+        raise _NoHeaderError(str(error)) from None
     found = FileRows([], [])
     for line in lines:
         if isinstance(line, BadRow):
             found.bad.append(line)
-        elif len(line[1]) > width:
-            found.bad.append(BadRow(line[0], "it has more columns than the header"))
+        elif problem := _problem(line[1], len(header[1])):
+            found.bad.append(BadRow(line[0], problem))
         else:
             found.rows.append(_row(*line, places))
         if len(found.rows) + len(found.bad) > MAX_ROWS:
@@ -118,46 +129,10 @@ def read_rows(content: bytes) -> FileRows:
     return found
 
 
-def _lines(text: str) -> Iterator[tuple[int, list[str]] | BadRow]:
-    """Yield each row that is not empty with its line number, or why it can't be read."""
-    reader = csv.reader(_short_lines(text), delimiter=_separator(text), strict=True)
-    while True:
-        line = reader.line_num + 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error:
-            yield BadRow(line, "its quotation marks are not closed, or a value is far too long")
-            continue
-        if any(cell.strip() for cell in cells):
-            yield line, cells
-
-
-def _short_lines(text: str) -> Iterator[str]:
-    for number, line in enumerate(io.StringIO(text, newline=""), 1):
-        if len(line) > MAX_LINE_CHARACTERS:
-            raise ShipmentFileError(f"line {number} is longer than {MAX_LINE_CHARACTERS} characters")
-        yield line
-
-
-def _separator(text: str) -> str:
-    header = text.lstrip().partition("\n")[0]
-    return ";" if header.count(";") > header.count(",") else ","
-
-
-def _places(header: list[str]) -> dict[str, int]:
-    names = [_cell(name).casefold() for name in header]
-    names = [DESK_ID if name == "desk id" else name for name in names]
-    twice = [name for name in COLUMNS if names.count(name) > 1]
-    if twice:
-        raise ShipmentFileError(f"the file has the column {twice[0]} twice")
-    missing = [name for name in NEEDED if name not in names and not (name == "order" and DESK_ID in names)]
-    if missing:
-        raise ShipmentFileError(
-            f"the file lacks the column {', '.join(missing)}; it needs {', '.join(NEEDED)}"
-        )
-    return {name: names.index(name) for name in COLUMNS if name in names}
+def _problem(cells: list[str], width: int) -> str | None:
+    if any(cell.strip() for cell in cells[width:]):
+        return "it has more columns than the header"
+    return "a value is far too long" if any(len(cell) > MAX_CELL_CHARACTERS for cell in cells) else None
 
 
 def _row(line: int, cells: list[str], places: dict[str, int]) -> FileRow:

@@ -9,22 +9,28 @@ import csv
 import io
 import os
 import stat
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
+from time import sleep
 from typing import NamedTuple
 
 from sqlalchemy import Engine
 
 from models.errors import AppError, ExitCode
+from models.shipments import DEFAULT_READING, ShipmentReading
 from tasks.safe_files import Directory, UnsafeFileError
 from tasks.text_cells import csv_cell
-from tasks.tracking.csv_file import BadRow, ShipmentFileError, read_content
+from tasks.tracking.csv_file import FILE_ENDINGS, read_content
 from tasks.tracking.intake import Taken, take_file
+from tasks.tracking.tables import BadRow, ShipmentFileError
 
 DONE = "done"
 FAILED = "failed"
 QUIET_SECONDS = 2.0
 """A file that was written to more recently may not be finished."""
+LONGEST_NAME_BYTES = 255
 
 
 class DropFolderError(AppError):
@@ -50,15 +56,24 @@ class FileResult(NamedTuple):
 
     def told(self) -> str:
         """Return it without names of files and what stood in them, for logs."""
-        what = "a file that can't be used" if self.problem else f"a file: {self._counts()}"
+        counts = self._replace(taken=self.taken._replace(sheet=""))._counts()
+        what = "a file that can't be used" if self.problem else f"a file: {counts}"
         return f"{what}; moved to {self.moved_to.parent.name}/"
 
     def _counts(self) -> str:
-        return f"{self.taken.added} added, {self.taken.known} known, {len(self.taken.bad)} bad"
+        sheet = f"sheet {self.taken.sheet}: " if self.taken.sheet else ""
+        return f"{sheet}{self.taken.added} added, {self.taken.known} known, {len(self.taken.bad)} bad"
 
 
-def take_folder(engine: Engine, folder: Path, *, strict: bool, now: datetime) -> list[FileResult]:
-    """Take the finished CSV files of a folder, in the sequence of their names.
+def take_folder(
+    engine: Engine,
+    folder: Path,
+    *,
+    strict: bool,
+    now: datetime,
+    reading: ShipmentReading = DEFAULT_READING,
+) -> list[FileResult]:
+    """Take the finished files of a folder, in the sequence of their names.
 
     A file whose rows were all taken is moved to ``done/``, another to ``failed/`` with the list of its bad
     rows beside it.
@@ -68,6 +83,7 @@ def take_folder(engine: Engine, folder: Path, *, strict: bool, now: datetime) ->
         folder: where files are dropped.
         strict: take all rows of a file or none.
         now: aware; a file is finished when nothing was written to it for two seconds.
+        reading: how the files are read.
 
     Raises:
         DropFolderError: the folder does not exist or can't be read or written.
@@ -76,9 +92,8 @@ def take_folder(engine: Engine, folder: Path, *, strict: bool, now: datetime) ->
     """
     try:
         with Directory.open(folder) as drop:
-            found = (
-                _take(engine, drop, name, strict=strict, now=now) for name in finished_files(drop, now=now)
-            )
+            take = partial(take_file, engine, strict=strict, overwrite=False, now=now, reading=reading)
+            found = (_take(take, drop, name, now) for name in finished_files(drop, now=now))
             return [result for result in found if result]
     except OSError as error:
         raise DropFolderError(
@@ -87,35 +102,45 @@ def take_folder(engine: Engine, folder: Path, *, strict: bool, now: datetime) ->
 
 
 def finished_files(drop: Directory, *, now: datetime) -> list[str]:
-    """Return the CSV files of a folder that nobody writes to any more, by name; hidden ones do not count.
+    """Return the files of a folder that nobody writes to any more, by name; hidden ones do not count.
 
-    Links are among them: each is refused under its name.
+    Links are among them: each is refused under its name. A file dated in the future is finished when it stays
+    the same while it is watched: the clock of its share is ahead.
     """
-    newest = now.timestamp() - QUIET_SECONDS
-    return sorted(
-        name
-        for name in drop.names()
-        if name.lower().endswith(".csv") and name[0] != "." and _is_finished(drop.stat(name), newest)
-    )
+    found = {name: about for name in drop.names() if _is_meant(name) and (about := _file(drop, name))}
+    old = {name for name, about in found.items() if about.st_mtime <= now.timestamp() - QUIET_SECONDS}
+    ahead = {name for name, about in found.items() if about.st_mtime > now.timestamp()}
+    if ahead:
+        sleep(QUIET_SECONDS)
+    return sorted(old | {name for name in ahead if _is_same(found[name], drop.stat(name))})
 
 
-def _is_finished(found: os.stat_result | None, newest: float) -> bool:
+def _is_meant(name: str) -> bool:
+    return name.lower().endswith(FILE_ENDINGS) and not name.startswith((".", "~$"))
+
+
+def _file(drop: Directory, name: str) -> os.stat_result | None:
+    found = drop.stat(name)
     is_file = found is not None and (stat.S_ISREG(found.st_mode) or stat.S_ISLNK(found.st_mode))
-    return found is not None and is_file and found.st_mtime <= newest
+    return found if is_file else None
 
 
-def _take(engine: Engine, drop: Directory, name: str, *, strict: bool, now: datetime) -> FileResult | None:
+def _take(take: Callable[[bytes], Taken], drop: Directory, name: str, now: datetime) -> FileResult | None:
     """Take one file; None if another process took it just before."""
     taken, problem, read = Taken([], 0, 0, [], set()), None, None
     try:
         with drop.read(name) as file:
             read = os.fstat(file.fileno())
             content = read_content(file, name)
-        taken = take_file(engine, content, strict=strict, overwrite=False, now=now)
+        taken = take(content)
     except FileNotFoundError:
         return None
-    except (ShipmentFileError, UnsafeFileError) as error:
-        problem = error.strerror if isinstance(error, UnsafeFileError) else str(error)
+    except ShipmentFileError as error:
+        problem = str(error)
+    except UnsafeFileError as error:
+        problem = error.strerror
+    except PermissionError as error:
+        problem = f"the file can't be read ({error.strerror}): mend its permissions"
     bad = [BadRow(1, problem)] if problem else taken.bad
     moved_to = _move(drop, name, read, _errors_text(bad) if bad else None, now)
     return FileResult(name, moved_to, taken, problem)
@@ -145,16 +170,23 @@ def _is_same(read: os.stat_result, moved: os.stat_result | None) -> bool:
 
 
 def _free_name(directory: Directory, name: str, now: datetime) -> str:
-    stem, ending = Path(name).stem, Path(name).suffix
+    ending = Path(name).suffix
     free, number = name, 1
     while directory.stat(free) or directory.stat(_errors_beside(free)):
-        free = f"{stem}.{now:%Y%m%dT%H%M%SZ}-{number}{ending}"
+        free = _fitting(Path(name).stem, f".{now:%Y%m%dT%H%M%SZ}-{number}{ending}")
         number += 1
     return free
 
 
 def _errors_beside(name: str) -> str:
-    return f"{Path(name).stem}.errors.txt"
+    return _fitting(Path(name).stem, ".errors.txt")
+
+
+def _fitting(stem: str, ending: str) -> str:
+    """Return a name with this ending, its stem cut so that file systems take it."""
+    room = LONGEST_NAME_BYTES - len(os.fsencode(ending))
+    short = os.fsencode(stem)[:room].decode(errors="ignore") if len(os.fsencode(stem)) > room else stem
+    return short + ending
 
 
 def _errors_text(bad: list[BadRow]) -> str:

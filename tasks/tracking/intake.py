@@ -8,13 +8,14 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine
 
-from models.shipments import NewShipment
+from models.shipments import DEFAULT_READING, NewShipment, ShipmentReading
 from tasks.desk.engine import writing
 from tasks.desk.errors import DeskRefusedError
 from tasks.desk.references import Match, desk_id_of, find_by_desk_id, find_by_number, resolve
 from tasks.tracking.carriers import tracking_address
-from tasks.tracking.csv_file import BadRow, FileRow, read_rows
+from tasks.tracking.csv_file import FileRow, read_rows
 from tasks.tracking.store import Added, add_shipments, integrations_of
+from tasks.tracking.tables import BadRow
 from tasks.tracking.values import (
     ROUNDED,
     UnfitShipmentError,
@@ -22,6 +23,7 @@ from tasks.tracking.values import (
     clean_courier,
     clean_url,
     refuse_no_value,
+    refuse_rounded_number,
     rounded_codes,
     shipped_moment,
 )
@@ -30,7 +32,8 @@ from tasks.tracking.values import (
 class Taken(NamedTuple):
     """What came of shipments: how many are new, how many the desk had, which rows are bad.
 
-    ``integrations`` are those whose sync has something new to send.
+    ``integrations`` are those whose sync has something new to send; ``sheet`` is the sheet of a workbook that
+    was read.
     """
 
     shipment_ids: list[int]
@@ -38,9 +41,17 @@ class Taken(NamedTuple):
     known: int
     bad: list[BadRow]
     integrations: set[str]
+    sheet: str = ""
 
 
-def take_one(engine: Engine, row: FileRow, *, overwrite: bool, now: datetime) -> Taken:
+def take_one(
+    engine: Engine,
+    row: FileRow,
+    *,
+    overwrite: bool,
+    now: datetime,
+    reading: ShipmentReading = DEFAULT_READING,
+) -> Taken:
     """Take one shipment into the desk.
 
     Args:
@@ -48,6 +59,7 @@ def take_one(engine: Engine, row: FileRow, *, overwrite: bool, now: datetime) ->
         row: what a person gave; its line does not matter.
         overwrite: let it replace another tracking that podOS shows.
         now: aware.
+        reading: the form of its date.
 
     Raises:
         DeskRefusedError: the order is unknown or named ambiguously, or a value is not usable.
@@ -57,31 +69,39 @@ def take_one(engine: Engine, row: FileRow, *, overwrite: bool, now: datetime) ->
     with writing(engine) as connection:
         (order_id,) = resolve(connection, [row.order])
         try:
-            shipment = _shipment(row, order_id, overwrite=overwrite)
+            shipment = _shipment(row, order_id, reading.date_format, overwrite=overwrite)
         except UnfitShipmentError as error:
             raise DeskRefusedError(str(error)) from None
         return _taken(connection, add_shipments(connection, [shipment], now=now), [])
 
 
-def take_file(engine: Engine, content: bytes, *, strict: bool, overwrite: bool, now: datetime) -> Taken:
-    """Take the shipments of a CSV file into the desk: all good rows, or with ``strict`` all or none.
+def take_file(
+    engine: Engine,
+    content: bytes,
+    *,
+    strict: bool,
+    overwrite: bool,
+    now: datetime,
+    reading: ShipmentReading = DEFAULT_READING,
+) -> Taken:
+    """Take the shipments of a file into the desk: all good rows, or with ``strict`` all or none.
 
     Raises:
         ShipmentFileError: the file can't be used at all.
 
     Safe to repeat: the same file again adds nothing.
     """
-    rows, bad = read_rows(content)
+    rows, bad, sheet = read_rows(content, reading)
     with writing(engine) as connection:
-        good, unfit = _judge(connection, rows, overwrite=overwrite)
+        good, unfit = _judge(connection, rows, reading.date_format, overwrite=overwrite)
         bad = sorted([*bad, *unfit])
         if strict and bad:
-            return Taken([], 0, 0, bad, set())
-        return _taken(connection, add_shipments(connection, good, now=now), bad)
+            return Taken([], 0, 0, bad, set(), sheet)
+        return _taken(connection, add_shipments(connection, good, now=now), bad)._replace(sheet=sheet)
 
 
 def _judge(
-    connection: Connection, rows: Sequence[FileRow], *, overwrite: bool
+    connection: Connection, rows: Sequence[FileRow], date_format: str, *, overwrite: bool
 ) -> tuple[list[NewShipment], list[BadRow]]:
     orders = _Orders(connection, rows)
     rounded = rounded_codes(row.code for row in rows if not row.code_is_text)
@@ -89,7 +109,7 @@ def _judge(
     bad: list[BadRow] = []
     for row in rows:
         try:
-            shipment = _shipment(row, orders.find(row), overwrite=overwrite)
+            shipment = _shipment(row, orders.find(row), date_format, overwrite=overwrite)
             _refuse_rounded(row, rounded)
             good.append(shipment)
         except UnfitShipmentError as error:
@@ -121,6 +141,7 @@ class _Orders:
         refuse_no_value(row.order, "order")
         found = self._by_number[row.order]
         if not isinstance(found, Match):
+            refuse_rounded_number(row.order, "order")
             raise UnfitShipmentError(found)
         return found.id
 
@@ -133,10 +154,11 @@ class _Orders:
         return found.id
 
 
-def _shipment(row: FileRow, order_id: int, *, overwrite: bool) -> NewShipment:
+def _shipment(row: FileRow, order_id: int, date_format: str, *, overwrite: bool) -> NewShipment:
     courier, code = clean_courier(row.courier), clean_code(row.code)
     url = clean_url(row.url) or tracking_address(courier, code)
-    return NewShipment(order_id, courier, code, url, shipped_moment(row.shipped_at), overwrite)
+    shipped_at = shipped_moment(row.shipped_at, date_format)
+    return NewShipment(order_id, courier, code, url, shipped_at, overwrite)
 
 
 def _taken(connection: Connection, added: Added, bad: list[BadRow]) -> Taken:

@@ -7,7 +7,8 @@ refused, with the remedy. What only keeps a value text in a spreadsheet is taken
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -64,10 +65,7 @@ def clean_code(text: str | None) -> str:
             writes for one, was a number, a date or an address to it, or is more than one code.
     """
     code = _value(text, "code")
-    if _SCIENTIFIC.fullmatch(code) or _DECIMAL.fullmatch(code):
-        raise UnfitShipmentError(
-            f"a spreadsheet made a number of the code, and digits may be lost: {_TO_TEXT}"
-        )
+    refuse_rounded_number(code, "code")
     if not code.strip("0"):
         raise UnfitShipmentError("the code is 0, as a spreadsheet shows an empty cell: enter the code")
     if _DATE.fullmatch(code):
@@ -99,8 +97,12 @@ def clean_url(text: str | None) -> str | None:
     return url
 
 
-def shipped_moment(text: str | None) -> datetime | None:
+def shipped_moment(text: str | None, date_format: str = "") -> datetime | None:
     """Return when a parcel left, aware; a day is its beginning, and what names no zone is UTC.
+
+    Args:
+        text: as it was given.
+        date_format: for ``strptime``: a form that is read before ISO 8601; empty: ISO 8601 alone.
 
     Raises:
         UnfitShipmentError: it is no date.
@@ -108,11 +110,35 @@ def shipped_moment(text: str | None) -> datetime | None:
     written = _plain(text)
     if not written:
         return None
-    try:
-        moment = datetime.fromisoformat(written)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise UnfitShipmentError("shipped_at is no date: write 2026-11-23 or 2026-11-23T09:30") from None
+    for read in _readers(date_format):
+        with suppress(ValueError, OverflowError):
+            moment = read(written)
+            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    raise UnfitShipmentError(
+        "shipped_at is no date: write 2026-11-23 or 2026-11-23T09:30, or set DESK_DATE_FORMAT to the form "
+        "that is used"
+    )
+
+
+def _readers(date_format: str) -> list[Callable[[str], datetime]]:
+    own = [lambda text: datetime.strptime(text, date_format)] if date_format else []  # noqa: DTZ007 - zone follows
+    return [*own, datetime.fromisoformat]
+
+
+def refuse_rounded_number(text: str, what: str) -> None:
+    """Raise if a text is how a spreadsheet shows a number of which digits may be lost.
+
+    Args:
+        text: as it is seen (``visible``).
+        what: the column's name, for the message.
+
+    Raises:
+        UnfitShipmentError: it is such a number.
+    """
+    if _SCIENTIFIC.fullmatch(text) or _DECIMAL.fullmatch(text):
+        raise UnfitShipmentError(
+            f"a spreadsheet made a number of the {what}, and digits may be lost: {_TO_TEXT}"
+        )
 
 
 def refuse_no_value(text: str, what: str) -> None:

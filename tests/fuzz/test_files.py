@@ -18,16 +18,18 @@ from sqlalchemy import Engine, text
 from tasks.rules.maps_file import load_maps, maps_of
 from tasks.rules.maps_store import list_maps, read_maps, save_maps
 from tasks.rules.yaml_lines import RulesFileError
-from tasks.tracking.csv_file import ShipmentFileError
 from tasks.tracking.drop_folder import take_folder
 from tasks.tracking.intake import Taken, take_file
+from tasks.tracking.tables import ShipmentFileError
 from tests.fuzz.looking import Looking
 from tests.support.builders import insert_order, insert_run
+from tests.support.workbooks import ods, xlsx
 
 NOW = datetime(2026, 11, 23, 10, 15, tzinfo=UTC)
 ORDERS = ("A-1", "007", "1E5", "=1+1", "Ä 2")
 HEADER = ("order", "courier", "code", "url", "shipped_at")
 BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0\ufe0e\ufe0f"
+_NOT_IN_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 HUGE = "9" * 140_000  # more than a value may have
 
 cells = st.one_of(
@@ -83,23 +85,44 @@ class Written(NamedTuple):
 
 @st.composite
 def csv_files(draw: st.DrawFn) -> Written:
-    """Draw a file that a program writes: any separator, quotation, line end, with or without a mark."""
-    separator, line_end = draw(st.sampled_from(",;")), draw(st.sampled_from(("\n", "\r\n")))
+    """Draw a file that a program writes: any separator, quotation, line end and encoding."""
+    separator, line_end = draw(st.sampled_from(",;\t|")), draw(st.sampled_from(("\n", "\r\n", "\r")))
+    behind = ("",) * draw(st.sampled_from((0, 0, 1, 3)))
     shown = io.StringIO(newline="")
+    if draw(st.booleans()):
+        shown.write(f"sep={separator}{line_end}")
     writer = csv.writer(shown, delimiter=separator, lineterminator=line_end)
     if draw(st.booleans()):
         writer = csv.writer(shown, delimiter=separator, lineterminator=line_end, quoting=csv.QUOTE_ALL)
     writer.writerow([name.upper() if draw(st.booleans()) else name for name in HEADER])
     placed = []
     for row in draw(st.lists(rows, max_size=6)):
-        placed.append((shown.getvalue().count("\n") + 1, row))
-        writer.writerow(row)
-    mark = b"\xef\xbb\xbf" if draw(st.booleans()) else b""
-    return Written(mark + shown.getvalue().encode(), placed)
+        before = shown.getvalue()
+        placed.append((before.count("\n") + before.count("\r") - before.count("\r\n") + 1, row))
+        writer.writerow((*row, *behind))
+    return Written(shown.getvalue().encode(draw(st.sampled_from(("utf-8", "utf-8-sig", "utf-16")))), placed)
+
+
+@st.composite
+def workbooks(draw: st.DrawFn) -> Written:
+    """Draw a workbook of cells of text."""
+    drawn = draw(st.lists(rows, max_size=6))
+    plain = {cell: _NOT_IN_XML.sub("", cell) for row in drawn for cell in row}
+    listed = [(plain[a], plain[b], plain[c], plain[d], plain[e]) for a, b, c, d, e in drawn]
+    content = draw(st.sampled_from((xlsx, ods)))([("Rows", [HEADER, *listed])])
+    return Written(content, list(enumerate(listed, 2)))
 
 
 broken_files = st.one_of(
     st.binary(max_size=200),
+    st.builds(
+        lambda file, place, noise: (
+            file.content[: place % len(file.content)] + noise + file.content[place % len(file.content) + 1 :]
+        ),
+        workbooks(),
+        st.integers(0, 10_000),
+        st.binary(max_size=6),
+    ),
     st.builds(
         lambda file, place, noise: (
             file.content[: place % len(file.content)] + noise + file.content[place % len(file.content) :]
@@ -110,7 +133,7 @@ broken_files = st.one_of(
         | st.binary(max_size=6),
     ),
     st.builds(
-        lambda file, coding: file.content.decode("utf-8-sig").encode(coding, "replace"),
+        lambda file, coding: file.content.decode("utf-8-sig", "replace").encode(coding, "replace"),
         csv_files(),
         st.sampled_from(("utf-16", "utf-16-le", "latin-1", "cp1252", "utf-7")),
     ),
@@ -172,7 +195,7 @@ def test_every_row_of_a_shipment_file_is_taken_or_told(desk: Engine, looking: Lo
         again = take_file(desk, file.content, strict=strict, overwrite=False, now=NOW)
         assert (again.added, again.bad, kept(desk)) == (0, taken.bad, shipments)
 
-    looking.run(st.tuples(csv_files(), st.booleans()), check, short=40)
+    looking.run(st.tuples(csv_files() | workbooks(), st.booleans()), check, short=40)
 
 
 def test_a_good_row_is_taken_whatever_stands_beside_it(desk: Engine, looking: Looking) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tempfile
@@ -112,3 +113,31 @@ def test_a_directory_of_another_user_is_not_private() -> None:
         os.chown(place, 65534, 65534)
         with Directory.open(Path(place)) as directory:
             assert not directory.is_private()
+
+
+def test_a_share_without_permissions_takes_files_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "fchmod", refuse)
+    with Directory.open(tmp_path) as directory, directory.create("order.json", 0o640) as file:
+        file.write(b"{}")
+    assert (tmp_path / "order.json").read_bytes() == b"{}"
+
+
+@pytest.mark.parametrize(("number", "is_raised"), [(errno.EINVAL, False), (errno.EIO, True)])
+def test_a_share_that_can_not_sync_directories_is_no_failure_but_a_broken_disk_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, *, is_raised: bool
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with Directory.open(tmp_path) as directory:
+        if is_raised:
+            with pytest.raises(OSError, match="Input/output"):
+                directory.sync()
+        else:
+            directory.sync()

@@ -49,8 +49,11 @@ from tasks.podos.client import (
 from tasks.podos.scan import Scan
 from tasks.rules.patterns import MAX_MEMORY, MAX_TEXT
 from tasks.rules.yaml_lines import MAX_CHARACTERS, MAX_DEPTH, MAX_FILE_BYTES
-from tasks.tracking.csv_file import MAX_COLUMNS, MAX_LINE_CHARACTERS, MAX_ROWS
+from tasks.tracking.csv_file import MAX_COLUMNS, MAX_ROWS
 from tasks.tracking.csv_file import MAX_FILE_BYTES as MAX_CSV_BYTES
+from tasks.tracking.headers import COLUMNS, KNOWN_HEADERS
+from tasks.tracking.tables import MAX_LINE_CHARACTERS
+from tasks.tracking.workbooks import MAX_CELLS, MAX_UNPACKED_BYTES
 from tests.support.documentation import (
     PAGES,
     ROOT,
@@ -196,7 +199,8 @@ LIMITS = {
     "All of an answer": seconds_of(SLOWEST_ANSWER_SECONDS),
     "Largest answer": f"{MAX_ANSWER_BYTES >> 20} MB",
     "Request asked again": f"{LARGEST_BODY_BYTES // 1_000_000} MB",
-    "CSV file of shipments": f"{MAX_CSV_BYTES // 1_000_000} MB, {MAX_ROWS:,} rows",
+    "Workbook of shipments": f"{MAX_UNPACKED_BYTES // 1_000_000} MB unpacked",
+    "File of shipments": f"{MAX_CSV_BYTES // 1_000_000} MB, {MAX_ROWS:,} rows",
     "File of rules or maps": f"{MAX_CHARACTERS:,} characters",
     "Pattern of a rule": f"{MAX_MEMORY >> 20} MB",
     "Text for a pattern": f"{MAX_TEXT:,} characters",
@@ -216,6 +220,12 @@ LIMITS = {
 }
 
 
+def test_the_documented_names_of_columns_are_those_of_the_code() -> None:
+    table = rows(section(page("docs/shipping.md"), "Names of columns"))[2:]
+    assert [cells[0].strip("`") for cells in table] == list(COLUMNS)
+    assert {cells[0].strip("`"): tuple(cells[1].split("; ")) for cells in table} == KNOWN_HEADERS
+
+
 def test_the_documented_limits_are_those_of_the_code() -> None:
     table = rows(section(page("docs/settings.md"), "Fixed limits"))[2:]
     assert {cells[0]: cells[1] for cells in table} == LIMITS
@@ -223,8 +233,9 @@ def test_the_documented_limits_are_those_of_the_code() -> None:
     assert f"from {retry.FIRST_WAIT_SECONDS} seconds" in reasons["Tries of one request"]
     assert f"up to {seconds_of(retry.MAX_WAIT_SECONDS)}" in reasons["Tries of one request"]
     assert f"every {seconds_of(RENEW_EVERY_SECONDS)}" in reasons["Lease of a run"]
-    shape = f"{MAX_COLUMNS} columns, {MAX_LINE_CHARACTERS:,} characters a line"
-    assert shape in reasons["CSV file of shipments"]
+    shape = f"{MAX_COLUMNS} columns, {MAX_LINE_CHARACTERS:,} characters a line or cell"
+    assert shape in reasons["File of shipments"]
+    assert f"{MAX_CELLS:,} cells" in reasons["Workbook of shipments"]
     assert f"{MAX_FILE_BYTES // 1_000_000} MB" in reasons["File of rules or maps"]
     most = RulesFile.model_json_schema()["properties"]["rules"]["maxItems"]
     assert f"{most:,} rules, {MAX_DEPTH} levels" in reasons["File of rules or maps"]

@@ -17,7 +17,7 @@ from tasks.desk.browse import find_order
 from tasks.desk.engine import writing
 from tasks.desk.errors import DeskRefusedError
 from tasks.desk.rate_limit import claim_turns
-from tasks.tracking.csv_file import BadRow, FileRow
+from tasks.tracking.csv_file import FileRow
 from tasks.tracking.intake import Taken, take_file, take_one
 from tasks.tracking.queue import (
     count_waiting,
@@ -29,6 +29,7 @@ from tasks.tracking.queue import (
 )
 from tasks.tracking.shipment_list import ShipmentSummary, list_shipments
 from tasks.tracking.store import add_shipments, resend_shipments, void_shipment
+from tasks.tracking.tables import BadRow
 from tests.support.builders import PROJECT, insert_order, insert_shipment
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

@@ -250,6 +250,11 @@ def test_the_sku_is_the_variants_else_the_products(metadata: dict[str, Any] | No
     assert None not in made.metadata.values()
 
 
+def test_a_sku_is_what_one_sees() -> None:
+    made = one_item(metadata={"variantSku": "\u200b", "productSku": "\ufeffTEE\u00a0M\u200e"})
+    assert made.sku == "TEE M"
+
+
 def test_unknown_placements_technologies_and_statuses_are_carried() -> None:
     settings = replace(SETTINGS, statuses=("quality_check",))
     order = one_order(

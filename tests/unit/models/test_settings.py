@@ -19,10 +19,12 @@ from models.settings import (
     OWN_FIELDS,
     TIME_ZONES,
     CountryFilter,
+    Environment,
     Integration,
     Status,
     today,
 )
+from models.shipments import DEFAULT_READING
 from models.web_address import checked_base_url
 from tasks.prefect_api.integrations import access_of, problems_of
 
@@ -332,3 +334,29 @@ def test_a_previous_secret_is_as_long_as_any_and_another_one(previous: str, prob
         WebhookFulfiller.model_validate(WEBHOOK | {"previous_secret": previous})
     assert problems_of(refused.value, WebhookFulfiller).startswith("Previous Secret: ")
     assert SECRET not in str(refused.value)
+
+
+def test_headers_and_dates_of_shipment_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Environment().shipment_reading() == DEFAULT_READING
+    monkeypatch.setenv("DESK_SHIPMENT_COLUMNS", "order = Our Ref; code=Track;")
+    monkeypatch.setenv("DESK_DATE_FORMAT", "%d/%m/%Y")
+    reading = Environment().shipment_reading()
+    assert (reading.columns, reading.date_format) == ({"order": "Our Ref", "code": "Track"}, "%d/%m/%Y")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DESK_SHIPMENT_COLUMNS", "order"),
+        ("DESK_SHIPMENT_COLUMNS", "number=Ref"),
+        ("DESK_SHIPMENT_COLUMNS", "order=A;order=B"),
+        ("DESK_DATE_FORMAT", "%d/%m"),
+        ("DESK_DATE_FORMAT", "DD/MM/YYYY"),
+    ],
+)
+def test_headers_and_dates_that_mean_nothing_are_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ValidationError, match=r"write COLUMN=HEADER|day, month and year"):
+        Environment()

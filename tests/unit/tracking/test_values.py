@@ -276,3 +276,22 @@ def test_shipped_at_that_is_no_date_is_refused(text: str) -> None:
 
 def test_codes_are_the_same_whatever_their_spaces_and_capitals() -> None:
     assert code_key(" ab 12\u00a0") == code_key("AB12")
+
+
+@pytest.mark.parametrize(
+    ("text", "date_format", "day"),
+    [
+        ("23/11/2026", "%d/%m/%Y", 23),
+        ("11/3/2026", "%m/%d/%Y", 3),
+        ("23.11.26", "%d.%m.%y", 23),
+        ("2026-11-23", "%d/%m/%Y", 23),
+    ],
+)
+def test_a_date_of_a_form_that_is_set_is_read(text: str, date_format: str, day: int) -> None:
+    assert shipped_moment(text, date_format) == datetime(2026, 11, day, tzinfo=UTC)
+
+
+def test_a_date_of_another_form_is_refused_with_the_forms_to_use() -> None:
+    for text in ("23/11/2026", "23.11.2026", "Nov 23, 2026"):
+        with pytest.raises(UnfitShipmentError, match=r"write 2026-11-23 .* or set DESK_DATE_FORMAT"):
+            shipped_moment(text)
