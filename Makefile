@@ -12,7 +12,7 @@ MINUTES := 10
 PROCESSES := 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast bench bench-backfill bench-send bench-rules fuzz soak check format format-check lint types imports migrations audit lock clean
+.PHONY: help install demo test test-fast bench bench-backfill bench-send bench-rules bench-cli fuzz soak check format format-check lint types imports migrations audit lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1|/' | column -t -s'|'
@@ -50,6 +50,9 @@ bench-send: $(BIN)/.installed-dev ## Measure handing 10,000 orders over to a web
 
 bench-rules: $(BIN)/.installed-dev ## Measure 1,000 orders under 50 rules
 	$(BIN)/python -m tests.benchmarks.rules
+
+bench-cli: $(BIN)/.installed-dev ## Measure commands that only read the desk
+	$(BIN)/python -m tests.benchmarks.cli
 
 fuzz: $(BIN)/.installed-dev ## Look for input that breaks a promise: MINUTES=10 in all, SEED=N repeats a round
 	$(BIN)/python -m pytest tests/fuzz --timeout 0 --fuzz-minutes $(MINUTES) $(if $(SEED),--fuzz-seed $(SEED))

@@ -14,11 +14,12 @@ from prefect.states import Completed
 from sqlalchemy import Engine
 
 from flows.import_orders import failed, import_window, watching
+from models.blocks import Integration
 from models.desk import WindowState
 from models.errors import AppError
 from models.forms import Backfill
 from models.reports import ImportReport
-from models.settings import Environment, Integration
+from models.settings import Environment
 from tasks.backfill.fan_out import (
     Progress,
     added_up,

@@ -15,9 +15,10 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Failed
 
+from models.blocks import Integration
 from models.desk import RunState
 from models.reports import ImportReport, Outcome, RuleCounts
-from models.settings import Environment, Integration
+from models.settings import Environment
 from tasks.concurrency import collecting_seldom
 from tasks.desk.engine import opened_desk
 from tasks.desk.errors import DeskError

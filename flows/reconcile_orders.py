@@ -18,11 +18,12 @@ from prefect.states import Completed, Failed
 from flows.import_orders import react, recorded
 from flows.runs import for_each
 from flows.sync_tracking import sync
+from models.blocks import Integration
 from models.errors import AppError
 from models.forms import Reconcile
 from models.reconciling import Difference, Finding, ReconcileReport
 from models.reports import ImportReport, Outcome
-from models.settings import Environment, Integration
+from models.settings import Environment
 from tasks.concurrency import beside, collecting_seldom
 from tasks.desk.engine import opened_desk
 from tasks.desk.errors import UnusableRuleError

@@ -16,9 +16,10 @@ from prefect.states import Completed, Failed
 from sqlalchemy import Engine
 
 from flows.runs import for_each
+from models.blocks import Integration
 from models.desk import OutboxState, RunState
 from models.errors import AppError
-from models.settings import Environment, Integration
+from models.settings import Environment
 from models.shipments import SyncReport, SyncSettings
 from models.watching import Work
 from tasks.desk.engine import opened_desk, writing

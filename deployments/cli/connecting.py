@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import SecretStr, ValidationError
 
-from models.settings import OWN_FIELDS, Integration, today
+from models.blocks import OWN_FIELDS, Integration, today
 from tasks.podos.client import find_authorization
 from tasks.prefect_api.integrations import (
     IntegrationError,

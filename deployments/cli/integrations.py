@@ -164,7 +164,7 @@ def settings(name: Name = "default", *, as_json: AsJson = False) -> None:
 
 
 def _show(fields: dict[str, Any]) -> None:
-    from models.settings import Integration
+    from models.blocks import Integration
 
     titles = {key: field.title or key for key, field in Integration.model_fields.items()}
     country_filter = fields["country_filter"]

@@ -23,9 +23,10 @@ from prefect.workers.process import ProcessWorker
 from deployments.stack.alerts import complete_alerts, save_webhook, set_up_alerts, usual_silence
 from deployments.stack.environment import ROOT
 from models.alerts import AlertWebhook
+from models.blocks import Integration
 from models.errors import AppError
 from models.fulfillers import KINDS
-from models.settings import Environment, Integration
+from models.settings import Environment
 
 WORK_POOL = "desk"
 DEAD_RUNS = "podos-order-desk: runs whose process died"

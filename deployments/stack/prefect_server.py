@@ -26,9 +26,10 @@ from deployments.cli.exit_codes import message_of
 from deployments.cli.output import say
 from deployments.stack.guarded_server import guard
 from models.alerts import AlertWebhook
+from models.blocks import Integration
 from models.errors import ExitCode
 from models.fulfillers import KINDS
-from models.settings import Environment, Integration
+from models.settings import Environment
 from tasks.prefect_api.integrations import problems_of
 
 BUSY_TIMEOUT_SECONDS = 5

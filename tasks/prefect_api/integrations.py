@@ -9,8 +9,8 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from pydantic import ValidationError
 
+from models.blocks import OWN_FIELDS, Integration
 from models.errors import AppError, ExitCode
-from models.settings import OWN_FIELDS, Integration
 from tasks.podos.client import PodosAccess
 
 

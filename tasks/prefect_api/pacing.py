@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from models.settings import Integration
+from models.blocks import Integration
 from tasks.desk.rate_limit import claim_turns
 from tasks.podos.client import PodosClient
 from tasks.prefect_api.integrations import access_of

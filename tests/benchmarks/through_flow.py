@@ -16,7 +16,7 @@ async def check(options: argparse.Namespace) -> dict[str, float]:
     import pandas  # noqa: F401 - as in the plain run, imports are not what is measured
 
     from flows.check_orders import check_for_new_orders
-    from models.settings import Integration
+    from models.blocks import Integration
     from tasks.prefect_api.integrations import save_integration
 
     fields = {"project": options.project, "base_url": options.url, "connections": options.connections}

@@ -53,7 +53,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import BlockDocumentUpdate
 from deployments.cli.connecting import merged
 from flows.check_orders import check_for_new_orders
-from models.settings import Integration
+from models.blocks import Integration
 
 async def main():
     fields = merged({}, {"project": "acme-1", "api_token": "canary-token-4711"})

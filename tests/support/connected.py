@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import SecretStr
 
 from deployments.sandbox.server import Sandbox
+from models.blocks import Integration
 from models.reports import ImportReport
-from models.settings import Integration
 from models.shipments import SyncReport
 
 

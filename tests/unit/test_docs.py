@@ -22,6 +22,7 @@ from deployments.sandbox.server import SandboxSettings
 from deployments.stack.deploy import BIRTH, SILENCE
 from deployments.stack.environment import PREFECT_DEFAULTS
 from deployments.stack.retry_when_locked import LARGEST_BODY_BYTES
+from models.blocks import OWN_FIELDS, CountryFilter, Integration, Status
 from models.desk import FIRST_FOLDERS, NEEDS_ATTENTION, RunState, metadata
 from models.errors import ExitCode
 from models.forms import ManualImport
@@ -29,7 +30,7 @@ from models.fulfillers import KINDS, own_fields
 from models.orders import NewItem, NewOrder
 from models.reports import Outcome
 from models.rules import RulesFile
-from models.settings import OWN_FIELDS, CountryFilter, Environment, Integration, Status
+from models.settings import Environment
 from tasks.desk.engine import BUSY_TIMEOUT_SECONDS
 from tasks.desk.export import exported_item, exported_order
 from tasks.desk.leases import RENEW_EVERY_SECONDS, TERM

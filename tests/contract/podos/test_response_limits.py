@@ -18,8 +18,8 @@ import trustme
 from pydantic import SecretStr, ValidationError
 from sqlalchemy import Engine
 
+from models.blocks import Integration
 from models.fulfillers import OrderDeskFulfiller, WebhookFulfiller
-from models.settings import Integration
 from tasks.fulfilment.channels.interface import FulfillerError, RefusedError
 from tasks.fulfilment.channels.orderdesk import OrderDesk
 from tasks.fulfilment.channels.webhook import Webhook

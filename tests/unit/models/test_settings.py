@@ -12,18 +12,10 @@ import pycountry
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from models.blocks import COUNTRIES, OWN_FIELDS, TIME_ZONES, CountryFilter, Integration, Status, today
 from models.filters import CountryMode, ImportSettings
 from models.fulfillers import KINDS, WebhookFulfiller, own_fields
-from models.settings import (
-    COUNTRIES,
-    OWN_FIELDS,
-    TIME_ZONES,
-    CountryFilter,
-    Environment,
-    Integration,
-    Status,
-    today,
-)
+from models.settings import Environment
 from models.shipments import DEFAULT_READING
 from models.web_address import checked_base_url
 from tasks.prefect_api.integrations import access_of, problems_of
