@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -82,8 +83,11 @@ def test_an_order_with_a_hostile_reference_is_imported_and_acts_in_no_page(
 ) -> None:
     pattern = slow_sandbox.store.all()[0]
     item = {"quantity": 1, "applications": [{"placement": REFERENCE, "design": None}]}
+    now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
     hostile = {
         "id": str(uuid4()),
+        "createdAt": now,
+        "updatedAt": now,  # a check reads what is newer than its watermark
         "status": "paid",
         "frozen": False,
         "fulfillerReference": REFERENCE,
