@@ -33,8 +33,8 @@ demo: $(BIN)/.installed ## Import the sandbox podOS's orders into a fresh desk, 
 	@$(BIN)/python -m deployments.stack.demo
 
 test: $(BIN)/.installed-dev ## Run all tests, two at a time
-	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup --ignore tests/fuzz
-	$(BIN)/python -m pytest tests/fuzz
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup --ignore tests/fuzz --ignore tests/integration/docs
+	$(BIN)/python -m pytest tests/fuzz tests/integration/docs  # in one process: examples of the docs go on from each other
 
 test-fast: $(BIN)/.installed-dev ## Run the tests that need no server: unit and contract
 	$(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal tests/unit tests/contract

@@ -453,7 +453,7 @@ def test_requests_stay_under_the_cap_and_few(connected: Connected, engine: Engin
 KILLED_SYNC = """
 import asyncio, os, signal, sys
 from tasks.podos import tracking as calls
-from tasks import tracking, sync_run
+from tasks.tracking import send as tracking, sync_run
 when, count = sys.argv[1], [0]
 
 def die_at(third):

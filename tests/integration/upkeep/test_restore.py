@@ -44,7 +44,7 @@ KILLED = """
 import os, signal, sys
 from datetime import UTC, datetime
 from pathlib import Path
-from tasks.desk import database_file, restoring
+from tasks.upkeep import restore as restoring, sqlite_file as database_file
 from tasks.desk.engine import make_engine
 database_file.CHUNK_PAGES = 20
 def die(*_):
