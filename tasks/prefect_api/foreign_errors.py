@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 import os
 import traceback
 from collections.abc import Callable, Coroutine
@@ -18,6 +19,8 @@ import httpx
 from prefect.exceptions import PrefectException
 
 from models.errors import AppError
+
+logger = logging.getLogger(__name__)
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -64,11 +67,16 @@ def _is_worded(error: Exception) -> bool:
 
 
 def fault_of(error: Exception) -> Exception:
-    """Return an error of this program as it is, and a foreign one as a fault: its kind and its place."""
+    """Return an error of this program as it is, and a foreign one as a fault: its kind and its place.
+
+    The log gets the lines of code that led to a fault, without the error's own text, which may quote values.
+    """
     if _is_worded(error):
         return error
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_ours(frame.filename)]
     place = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
+    code = "".join(traceback.format_tb(error.__traceback__))
+    logger.error("unexpected %s%s; it was reached by\n%s", _kind(error), place, code)
     return FaultError(f"unexpected {_kind(error)}{place}: see the log of the run, and report it")
 
 

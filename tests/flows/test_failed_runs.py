@@ -87,6 +87,7 @@ def test_a_fault_of_the_program_ends_in_a_sentence_and_an_exit_code(
     floor: tuple[Engine, dict[str, str]],
     desk_command: RunDesk,
     monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     module, _, name = run.fault.rpartition(".")
 
@@ -99,6 +100,13 @@ def test_a_fault_of_the_program_ends_in_a_sentence_and_an_exit_code(
     assert result.code == 1, result
     assert re.match(r"Error: unexpected ZeroDivisionError in \w+\.py, line \d+: ", last), last
     assert "Traceback" not in result.err
+    if run.flow:  # the sentence sends people to the log of the run
+        (logged,) = [
+            record.getMessage() for record in caplog.records if record.name.endswith("foreign_errors")
+        ]
+        assert ", in fault\n" in logged
+        assert '"planted"' in logged  # a line of this program; not what the error said
+        assert "ZeroDivisionError: planted" not in logged
 
 
 def test_every_flow_is_among_them() -> None:
