@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from deployments.cli.desk_access import open_the_desk
+from deployments.cli.exit_codes import Terminated
 from deployments.cli.order_arguments import ORDER_HELP, the_order
 from deployments.cli.output import AsJson, print_json, say, show, table
 from deployments.cli.rules import react
@@ -180,7 +181,7 @@ def _watch(directory: Path, *, strict: bool) -> None:
 
     say(f"watching {directory}; Ctrl-C stops it")
     said = ""
-    with open_the_desk() as engine, suppress(KeyboardInterrupt):
+    with open_the_desk() as engine, suppress(KeyboardInterrupt, Terminated):
         while True:
             results = take_folder(engine, directory, strict=strict, now=datetime.now(UTC), reading=_reading())
             for result in results:

@@ -37,7 +37,7 @@ KNOWN_HEADERS = {
         "numéro de suivi",
         "parcel number, parcel code, parcel no, shipment number, waybill number, waybill, awb, "
         "air waybill number, label number, paketnummer, paketscheinnummer",
-        "consignment number, consignment no, consignment, master tracking number, barcode",
+        "consignment number, consignment no, consignment, master tracking number",
     ),
     "url": ("url", "tracking url, tracking link, tracking page, tracking urls"),
     "shipped_at": (

@@ -25,7 +25,7 @@ class ShipmentFileError(AppError):
 
 
 class BadRow(NamedTuple):
-    """A row that can't be taken, and why; the reason holds no value of the row."""
+    """A row that can't be taken, by its line number, and why."""
 
     line: int
     reason: str

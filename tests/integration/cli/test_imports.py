@@ -24,7 +24,6 @@ READS = {
     "runs": ("runs",),
     "rules list": ("rules", "list"),
     "maps show": ("maps", "show"),
-    "help": ("--help",),
 }
 HEAVY = ("alembic", "httpx", "pandas", "prefect", "pycountry", "python_calamine")
 

@@ -131,6 +131,23 @@ def test_ctrl_c_in_the_middle_ends_in_a_sentence(cli_database: Path, cli_engine:
     assert (process.returncode, message) == (130, "Error: stopped; what was done so far is kept\n")
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_watching_a_folder_ends_well_when_it_is_asked_to(
+    cli_database: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    drop = tmp_path / "drop"
+    drop.mkdir()
+    (drop / "a.csv").write_text("no header\n")
+    os.utime(drop / "a.csv", (0, 0))  # finished
+    command = [DESK, "ship", "--watch", str(drop)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert "moved to failed/a.csv" in process.stdout.readline()
+        process.send_signal(number)
+        _, message = process.communicate(timeout=60)
+    assert (process.returncode, message) == (0, f"watching {drop}; Ctrl-C stops it\n")
+
+
 def test_help_waits_for_nothing_heavy() -> None:
     heavy = {"alembic", "pandas", "prefect", "sqlalchemy"}
     script = f"import sys, deployments.cli.app; print(sorted({heavy} & set(sys.modules)))"
