@@ -25,7 +25,7 @@ from tasks.backfill.fan_out import (
     added_up,
     check_workers,
     hand_out_window,
-    note_the_dead,
+    record_crashed_windows,
     still_running,
 )
 from tasks.backfill.store import (
@@ -183,7 +183,7 @@ async def follow(
         if all(window.state in {WindowState.DONE, WindowState.FAILED} for window in windows):
             return report
         await asyncio.sleep(POLL_SECONDS)
-        dead = await note_the_dead(engine, backfill_id, windows_of(engine, backfill_id))
+        dead = await record_crashed_windows(engine, backfill_id, windows_of(engine, backfill_id))
         for window in windows_of(engine, backfill_id):
             if window.number in dead & inherited and window.state != WindowState.DONE:
                 await hand_out_window(engine, backfill_id, window)
@@ -200,9 +200,9 @@ def check_complete(windows: list[WindowRecord]) -> None:
     if not bad:
         return
     named = "; ".join(
-        f"window {one.number} ({one.since:%Y-%m-%d %H:%M} to "
-        f"{f'{one.until:%Y-%m-%d %H:%M}' if one.until else 'now'} UTC): {one.error}"
-        for one in bad[:5]
+        f"window {dead_window.number} ({dead_window.since:%Y-%m-%d %H:%M} to "
+        f"{f'{dead_window.until:%Y-%m-%d %H:%M}' if dead_window.until else 'now'} UTC): {dead_window.error}"
+        for dead_window in bad[:5]
     )
     more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
     raise WindowsFailedError(

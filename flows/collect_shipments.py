@@ -13,7 +13,7 @@ from prefect.states import Completed, Failed
 from models.settings import Environment
 from tasks.desk.engine import opened_desk
 from tasks.desk.errors import DeskError
-from tasks.prefect_api.events import announce_shipments
+from tasks.prefect_api.events import emit_shipments_added
 from tasks.prefect_api.foreign_errors import in_own_words
 from tasks.prefect_api.schedules import drop_late_runs
 from tasks.rules.apply import look_at_what_happened
@@ -42,7 +42,7 @@ async def watch_shipments(directory: str = "", strict: bool = False) -> State[No
             results = take_folder(engine, Path(folder), strict=strict, now=datetime.now(UTC), reading=reading)
             for result in results:
                 logger.info("%s", result.told())
-            await announce_shipments(set().union(*(result.taken.integrations for result in results)))
+            await emit_shipments_added(set().union(*(result.taken.integrations for result in results)))
             (await look_at_what_happened(engine)).raise_problem()
     except (DeskError, DropFolderError) as error:
         return Failed(message=str(error))

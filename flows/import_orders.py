@@ -19,30 +19,30 @@ from models.blocks import Integration
 from models.desk import RunState
 from models.reports import ImportReport, Outcome, RuleCounts
 from models.settings import Environment
-from tasks.concurrency import collecting_seldom
+from tasks.concurrency import relaxed_gc
 from tasks.desk.engine import opened_desk
 from tasks.desk.errors import DeskError
 from tasks.desk.leases import HeldLease
 from tasks.desk.runs import (
+    advance_watermark,
     begin_run,
     finish_run,
     last_complete_check,
-    move_mark_back,
+    move_watermark_back,
     past_checks,
-    read_mark,
+    read_watermark,
     refuse_if_covered,
-    vouch,
 )
 from tasks.imports.extract import extract_orders
-from tasks.imports.load import ImportRunContext, load_orders, recognize
+from tasks.imports.load import ImportRunContext, find_known, load_orders
 from tasks.imports.rejected import note_gone, waiting_rows
 from tasks.imports.report import publish_report, reason_of
 from tasks.imports.store import holds_orders
 from tasks.imports.transform import Prepared, transform_orders
-from tasks.imports.windows import OVERLAP, furthest_mark, plan_check, unsure_since, went_back_to
+from tasks.imports.windows import OVERLAP, cap_watermark, plan_check, unsure_since, went_back_to
 from tasks.podos.client import PodosClient
 from tasks.podos.scan import Scan, ScanPlan, newest_date
-from tasks.prefect_api.events import announce_order_events
+from tasks.prefect_api.events import emit_order_events
 from tasks.prefect_api.pacing import open_podos
 from tasks.rules.apply import look_at_what_happened
 from tasks.rules.store import rules_are_on
@@ -77,7 +77,7 @@ def failed(error: Exception) -> State[None]:
 
 
 async def check(name: str, integration: Integration, *, due: datetime | None = None) -> ImportReport:
-    """Look for new orders of one integration: from its mark, or all of them where nothing vouches for one.
+    """Look for new orders of one integration: from its watermark, or all of them where there is none.
 
     Args:
         name: the integration's.
@@ -95,7 +95,7 @@ async def check(name: str, integration: Integration, *, due: datetime | None = N
     lease_name = f"check:{name}"
     with opened_desk(Environment().database_url()) as engine, HeldLease(engine, lease_name) as lease:
         refuse_if_covered(engine, name, due)
-        mark = read_mark(engine, settings)
+        mark = read_watermark(engine, settings)
         every = timedelta(minutes=Environment().desk_look_back_every_minutes)
         plan = plan_check(settings, mark, unsure_since(past_checks(engine, name), datetime.now(UTC), every))
         report = ImportReport(name, "check", dry_run=False, since=plan.since)
@@ -106,13 +106,13 @@ async def check(name: str, integration: Integration, *, due: datetime | None = N
         ):
             run.clock = client.clock
             if mark and plan.from_mark:
-                await check_from_mark(client, run, mark)
+                await check_from_watermark(client, run, mark)
             else:
                 await check_from_the_start(client, run)
     return run.report
 
 
-async def check_from_mark(client: PodosClient, run: ImportRunContext, mark: datetime) -> None:
+async def check_from_watermark(client: PodosClient, run: ImportRunContext, mark: datetime) -> None:
     """Import what changed since the mark; if podOS's clock went back behind it, also what it dated since."""
     try:
         await import_all(client, ScanPlan("updatedAt", run.report.since, parallel=False), run)
@@ -131,7 +131,7 @@ def follow_clock_back(run: ImportRunContext, mark: datetime) -> datetime | None:
     began = last_complete_check(run.engine, run.settings.integration) or now
     back_at = went_back_to(mark, run.podos_now, now, began)
     if back_at:
-        move_mark_back(run.engine, run.settings, back_at)
+        move_watermark_back(run.engine, run.settings, back_at)
     return back_at
 
 
@@ -141,8 +141,8 @@ async def check_from_the_start(client: PodosClient, run: ImportRunContext) -> No
     newest = await newest_date(client, "createdAt")
     await import_all(client, ScanPlan("createdAt", run.report.since, newest=newest), run)
     if mark_at_end:
-        mark_at = furthest_mark(mark_at_end, datetime.now(UTC), run.podos_now)
-        vouch(run.engine, run.settings, mark_at, run.run_id)
+        mark_at = cap_watermark(mark_at_end, datetime.now(UTC), run.podos_now)
+        advance_watermark(run.engine, run.settings, mark_at, run.run_id)
 
 
 async def import_window(
@@ -167,7 +167,7 @@ async def import_window(
 
 
 async def replay(name: str, integration: Integration) -> ImportReport:
-    """Try the orders that were set aside again, as podOS has them now. Safe to repeat."""
+    """Try the rejected orders again, as podOS has them now. Safe to repeat."""
     settings = integration.import_settings(name)
     lease_name = f"replay:{name}"
     with opened_desk(Environment().database_url()) as engine, HeldLease(engine, lease_name) as lease:
@@ -186,7 +186,7 @@ async def import_all(
 ) -> None:
     """Extract, transform and load batch by batch until all was read, then leave the report in the UI."""
     started = time.monotonic()
-    with collecting_seldom():
+    with relaxed_gc():
         await _import_batches(client, plan, run, started, from_first_import_date=from_first_import_date)
     await react(run)  # also to what a run before this one left
     _tell(run.report, started)
@@ -230,7 +230,7 @@ async def react(run: ImportRunContext) -> None:
 async def tell_changes(run: ImportRunContext) -> None:
     """Emit the events of what podOS changed; history and flag are in the desk by then."""
     events, run.to_announce = run.to_announce, []
-    await announce_order_events(events)
+    await emit_order_events(events)
 
 
 async def _next_prepared(
@@ -240,7 +240,7 @@ async def _next_prepared(
     if batch is None:
         return None
     if meets_known:
-        recognize(batch, run)
+        find_known(batch, run)
     return await transform_orders(batch, run.settings, from_first_import_date=from_first_import_date)
 
 

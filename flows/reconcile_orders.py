@@ -24,7 +24,7 @@ from models.forms import Reconcile
 from models.reconciling import Difference, Finding, ReconcileReport
 from models.reports import ImportReport, Outcome
 from models.settings import Environment
-from tasks.concurrency import beside, collecting_seldom
+from tasks.concurrency import relaxed_gc, run_in_thread
 from tasks.desk.engine import opened_desk
 from tasks.desk.errors import UnusableRuleError
 from tasks.desk.leases import HeldLease, LeaseHeldError
@@ -131,7 +131,7 @@ async def reconcile(name: str, integration: Integration, request: Reconcile) -> 
     report = ReconcileReport(name, fix=request.fix, since=since)
     watcher, started = watching_reconcile.get(), time.monotonic()
     problems: list[UnusableRuleError] = []
-    with opened_desk(Environment().database_url()) as engine, collecting_seldom():
+    with opened_desk(Environment().database_url()) as engine, relaxed_gc():
         look = Reconciliation(engine, settings, report, watcher.on_findings if watcher else None)
         resent = Resent()
         async with open_podos(engine, name, integration) as client:
@@ -219,7 +219,7 @@ async def _fix(done: Compared, look: Reconciliation, run: ImportRunContext, rese
     if report.not_resent:
         return
     for difference, shipments in done.resend.items():
-        again = await beside(send_again, look.engine, shipments, now=datetime.now(UTC))
+        again = await run_in_thread(send_again, look.engine, shipments, now=datetime.now(UTC))
         resent.setdefault(difference, []).extend(again)
         report.resent += len(again)
 

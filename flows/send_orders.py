@@ -27,12 +27,12 @@ from tasks.desk.errors import DeskError
 from tasks.desk.leases import HeldLease, LeaseHeldError
 from tasks.desk.runs import finish_run
 from tasks.fulfilment.channels.orderdesk import OrderDesk
-from tasks.fulfilment.fulfillers import fulfiller_names, load_fulfiller, open_way
+from tasks.fulfilment.fulfillers import fulfiller_names, load_fulfiller, open_channel
 from tasks.fulfilment.prepare import preparation_for
 from tasks.fulfilment.queue import (
     begin_send_run,
     count_waiting,
-    fail_strays,
+    fail_orphans,
     record_send_progress,
     take_due,
 )
@@ -114,7 +114,7 @@ async def send(name: str, fulfiller: Fulfiller) -> SendReport:
     with opened_desk(Environment().database_url()) as engine:
         await look_at_what_happened(engine)  # a rule may hold what waits
         try:
-            fail_strays(engine)
+            fail_orphans(engine)
             is_due = bool(take_due(engine, name, now=datetime.now(UTC), limit=1, order_ids=order_ids))
             if is_due or fulfiller.kind == "orderdesk":
                 await _work(engine, name, fulfiller, report, order_ids)
@@ -137,14 +137,14 @@ async def _work(
         if settings.read_only:
             report.would_send = count_sendable(run)
             return
-        way = open_way(engine, name, fulfiller)
+        channel = open_channel(engine, name, fulfiller)
         try:
             async with _recorded(engine, settings, report):
-                await hand_over(way, run)
-                if isinstance(way, OrderDesk) and not run.is_over:
-                    report.shipments = await fetch_shipments(engine, way, name, now=datetime.now(UTC))
+                await hand_over(channel, run)
+                if isinstance(channel, OrderDesk) and not run.is_over:
+                    report.shipments = await fetch_shipments(engine, channel, name, now=datetime.now(UTC))
         finally:
-            await way.close()
+            await channel.close()
 
 
 def _close(engine: Engine, report: SendReport, seconds: float) -> None:

@@ -34,9 +34,9 @@ from tasks.prefect_api.integrations import integration_names, load_integration
 from tasks.prefect_api.pacing import open_podos
 from tasks.prefect_api.schedules import drop_late_runs
 from tasks.rules.apply import look_at_what_happened
-from tasks.tracking.queue import count_waiting, fail_strays, take_due
+from tasks.tracking.queue import count_waiting, fail_orphans, take_due
 from tasks.tracking.report import publish_sync_report
-from tasks.tracking.send import LONGEST_WAIT_SECONDS, put_off, send_tracking
+from tasks.tracking.send import LONGEST_WAIT_SECONDS, postpone_rest, send_tracking
 from tasks.tracking.sync_run import SyncRun
 
 logger = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ async def sync(name: str, integration: Integration) -> SyncReport:
     with opened_desk(Environment().database_url()) as engine:
         await look_at_what_happened(engine)  # shipments can come by SQL
         try:
-            fail_strays(engine)
+            fail_orphans(engine)
             if settings.is_on and take_due(engine, name, now=datetime.now(UTC), limit=1):
                 await _send(engine, name, integration, report)
         finally:
@@ -129,7 +129,7 @@ async def _send(engine: Engine, name: str, integration: Integration, report: Syn
             number = 1
             while not run.halted and await send_tracking(client, run, number):
                 number += 1
-            put_off(run)
+            postpone_rest(run)
             if run.halted and run.halted.status is None:
                 raise run.halted  # podOS could not be reached: that is worth a failed run
 

@@ -150,7 +150,7 @@ class Integration(Block):
         default_factory=dict,
         title="Courier Names",
         description="Your carrier codes and the names podOS shows for them, such as RM24: Royal Mail. "
-        "Capitals do not count.",
+        "Upper and lower case are the same.",
     )
     after_shipment_folder: str = Field(
         default="Closed",

@@ -46,7 +46,7 @@ class ImportSettings:
         return datetime.combine(self.first_import_date, time.min, tzinfo=ZoneInfo(self.time_zone))
 
     def filter_fingerprint(self) -> str:
-        """Return what the mark vouches for; when this text changes, the next check scans from the start.
+        """Return the filters that the watermark is valid for; other filters make the next check a full scan.
 
         Holds every setting that decides whether an order is imported, and where it comes from.
         """

@@ -199,7 +199,7 @@ class OrderDeskFulfiller(Fulfiller):
 
 
 KINDS: dict[str, type[Fulfiller]] = {
-    one.kind: one for one in (WebhookFulfiller, FolderFulfiller, OrderDeskFulfiller)
+    block_class.kind: block_class for block_class in (WebhookFulfiller, FolderFulfiller, OrderDeskFulfiller)
 }
 
 

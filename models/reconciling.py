@@ -42,7 +42,7 @@ WORDS: Mapping[Difference, str] = {
     Difference.COUNTRY: "not here: country is outside the Country Filter",
     Difference.BEFORE_FIRST_IMPORT_DATE: "not here: created before the First Import Date",
     Difference.FROZEN: "not here: frozen in podOS",
-    Difference.REJECTED: "not here: could not be read, set aside",
+    Difference.REJECTED: "not here: could not be read, rejected",
     Difference.REFUNDED_THERE: "here, but refunded in podOS",
     Difference.FROZEN_THERE: "here, but frozen in podOS",
     Difference.ADDRESS_DIFFERS: "here with another address than in podOS",
@@ -64,7 +64,7 @@ def title_of(difference: Difference) -> str:
     return WORDS[difference][0].upper() + WORDS[difference][1:]
 
 
-class ShipmentHere(NamedTuple):
+class DeskShipment(NamedTuple):
     """A shipment of an order, as far as podOS can be compared with it."""
 
     id: int
@@ -72,7 +72,7 @@ class ShipmentHere(NamedTuple):
     state: str
 
 
-class OrderHere(NamedTuple):
+class DeskOrder(NamedTuple):
     """An order as the desk has it; ``prints`` are the print keys of its items, in their sequence.
 
     ``address`` is None where there is nothing to compare: the personal data was erased. The digests stand for
@@ -89,7 +89,7 @@ class OrderHere(NamedTuple):
     is_held: bool
     address: Mapping[str, str | None] | None
     prints: Sequence[Mapping[str, str]]
-    shipments: Sequence[ShipmentHere]
+    shipments: Sequence[DeskShipment]
     imported_status: str | None = None
     address_digest: str | None = None
     artwork_digest: str | None = None
@@ -138,7 +138,7 @@ class ReconcileReport:
     @property
     def alarming(self) -> int:
         """The number of differences that should never be and are still there."""
-        return sum(self.counts[one] - self.fixed[one] for one in ALARMING)
+        return sum(self.counts[difference] - self.fixed[difference] for difference in ALARMING)
 
     def add(self, findings: Sequence[Finding]) -> None:
         """Count findings, and keep the first of each reason as examples."""
@@ -157,18 +157,25 @@ class ReconcileReport:
             "since": self.since.isoformat() if self.since else None,
             "read": self.read,
             "here": self.here,
-            "differences": {one.value: self.counts[one] for one in Difference},
-            "fixed": {one.value: count for one, count in self.fixed.items()},
+            "differences": {difference.value: self.counts[difference] for difference in Difference},
+            "fixed": {difference.value: count for difference, count in self.fixed.items()},
             "imported": self.brought,
             "tracking_resent": self.resent,
             "alarming": self.alarming,
-            "examples": {one.value: [each.source_id for each in some] for one, some in self.examples.items()},
+            "examples": {
+                difference.value: [each.source_id for each in some]
+                for difference, some in self.examples.items()
+            },
             "seconds": round(self.seconds, 3),
         }
 
     def one_line(self) -> str:
         """Return the report as the state message of a run."""
-        found = [f"{one.value.replace('_', ' ')} {count}" for one, count in self.counts.items() if count]
+        found = [
+            f"{difference.value.replace('_', ' ')} {count}"
+            for difference, count in self.counts.items()
+            if count
+        ]
         parts = [f"read {self.read}, {self.here} of them here"]
         parts += [f"differences: {', '.join(found)}" if found else "no differences"]
         if self.fix:

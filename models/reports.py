@@ -83,7 +83,7 @@ class ImportReport:
             "skipped": {reason.value: self.counts[reason] for reason in SKIPPED},
             "needs_attention": self.needs_attention,
             "rejected": self.counts[Outcome.REJECTED],
-            "changed_upstream": {one.value: self.changed[one] for one in Noted},
+            "changed_upstream": {kind.value: self.changed[kind] for kind in Noted},
             "window": {"since": _iso(self.since), "until": _iso(self.until)},
             "seconds": round(self.seconds, 3),
         }
@@ -111,7 +111,7 @@ class ImportReport:
     def changes(self) -> str:
         """Return what podOS changed of orders that are here, in words."""
         return ", ".join(
-            f"{one.value.replace('_', ' ')} {count}" for one, count in self.changed.items() if count
+            f"{kind.value.replace('_', ' ')} {count}" for kind, count in self.changed.items() if count
         )
 
 

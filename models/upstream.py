@@ -51,7 +51,7 @@ Values = Mapping[str, str | None]
 """Fields by name; None is a field that has no value."""
 
 
-class SeenAgain(NamedTuple):
+class RemoteOrder(NamedTuple):
     """An order of the desk as podOS sends it now; ``order`` is what an import would make of it."""
 
     source_id: str
@@ -60,7 +60,7 @@ class SeenAgain(NamedTuple):
     order: NewOrder
 
 
-class ItemHere(NamedTuple):
+class DeskItem(NamedTuple):
     """A line of an order, as far as podOS is compared with it; ``metadata`` is all of it."""
 
     sku: str | None
@@ -68,7 +68,7 @@ class ItemHere(NamedTuple):
     metadata: Mapping[str, str]
 
 
-class HandoverHere(NamedTuple):
+class DeskHandover(NamedTuple):
     """A handover of an order; ``is_begun``: an attempt was made, so the fulfiller may have the order."""
 
     id: int
@@ -88,7 +88,7 @@ class PastChange(NamedTuple):
     after: Values
 
 
-class Here(NamedTuple):
+class LocalOrder(NamedTuple):
     """An order as the desk has it, with what podOS said of it last.
 
     ``address`` is None where the personal data was erased; a digest is None where nobody kept one.
@@ -106,8 +106,8 @@ class Here(NamedTuple):
     address_digest: str | None
     artwork_digest: str | None
     is_shipped: bool
-    items: Sequence[ItemHere] = ()
-    handovers: Sequence[HandoverHere] = ()
+    items: Sequence[DeskItem] = ()
+    handovers: Sequence[DeskHandover] = ()
     changes: Sequence[PastChange] = ()
 
 
@@ -121,7 +121,7 @@ class NewChange(NamedTuple):
 
 
 @dataclass
-class Judgement:
+class ChangePlan:
     """What is to be done about one order that podOS changed.
 
     Attributes:

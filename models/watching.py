@@ -21,7 +21,7 @@ class Work(StrEnum):
     SEND = "send"
 
 
-class Pile(StrEnum):
+class BacklogKind(StrEnum):
     """What waits for a person."""
 
     NEEDS_ATTENTION = "needs-attention"
@@ -86,14 +86,14 @@ class Backlog:
     rejected: int = 0
     held: int = 0
 
-    def of(self, pile: Pile) -> int:
+    def of(self, pile: BacklogKind) -> int:
         """Return how much lies on a pile."""
         size: int = getattr(self, pile.value.replace("-", "_"))
         return size
 
 
 @dataclass(frozen=True)
-class Look:
+class Snapshot:
     """One look at the desk.
 
     Attributes:
@@ -144,7 +144,7 @@ class Plans:
         return self.fulfillers if work is Work.SEND else self.integrations
 
 
-class Trouble(NamedTuple):
+class HealthProblem(NamedTuple):
     """Something that is not well, since when (aware UTC; None: since ever), and a sentence about it."""
 
     cause: str

@@ -1,4 +1,4 @@
-"""Work in a thread, so that what waits for podOS goes on meanwhile."""
+"""Run blocking work in a thread, run coroutines with bounded concurrency, and relax the garbage collector."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from models.errors import AppError
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
-_THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="beside")
+_THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="run-in-thread")
 """One: Python computes one thing at a time anyway, and every thread keeps memory of its own."""
 _stop_asked: ContextVar[Event | None] = ContextVar("stop_asked", default=None)
 
@@ -26,11 +26,11 @@ class StoppedError(AppError):
     """Work in a thread ended early, because its caller was cancelled."""
 
 
-async def beside(work: Callable[Given, Result], *args: Given.args, **options: Given.kwargs) -> Result:
-    """Call a function in a thread and return its result.
+async def run_in_thread(work: Callable[Given, Result], *args: Given.args, **options: Given.kwargs) -> Result:
+    """Run blocking work in a thread so that the event loop stays free, and return its result.
 
-    A caller that is cancelled meanwhile waits for its end first: nothing goes on behind the back of one who
-    gives up a lease or closes the desk. Work that takes long asks ``stop_if_asked`` between its steps.
+    A cancelled caller waits for the work to end first, so that nothing is still running when it releases a
+    lease or closes the desk. Long work calls ``stop_if_asked`` between its steps.
     """
     context, asked = copy_context(), Event()
     context.run(_stop_asked.set, asked)
@@ -46,7 +46,7 @@ async def beside(work: Callable[Given, Result], *args: Given.args, **options: Gi
 
 
 def stop_if_asked() -> None:
-    """End work in a thread whose caller was cancelled, as by Ctrl-C; its transaction is rolled back.
+    """Raise if the caller of this thread was cancelled, as by Ctrl-C; the transaction is rolled back.
 
     Raises:
         StoppedError: it was.
@@ -59,10 +59,12 @@ def stop_if_asked() -> None:
 Item = TypeVar("Item")
 
 
-async def in_lanes(items: Iterable[Item], work: Callable[[Item], Awaitable[None]], *, lanes: int) -> None:
-    """Do the work for each item, ``lanes`` at once.
+async def for_each_concurrently(
+    items: Iterable[Item], work: Callable[[Item], Awaitable[None]], *, lanes: int
+) -> None:
+    """Run a coroutine for each item, at most ``lanes`` at a time.
 
-    After an error nothing new is begun, what is under way comes to its end, and the first error is raised.
+    After an error no new item is started. Items under way are completed, then the first error is raised.
     """
     queue = iter(items)
     errors: list[Exception] = []
@@ -91,7 +93,7 @@ OBJECTS_BETWEEN_LOOKS = 20_000
 
 
 @contextmanager
-def collecting_seldom() -> Iterator[None]:
+def relaxed_gc() -> Iterator[None]:
     """Let the collector look at young objects seldom, and at what was there before not at all.
 
     Orders leave no circles behind: they are freed without it, and memory stays flat.

@@ -39,9 +39,12 @@ def list_alerts(context: typer.Context, *, as_json: AsJson = False) -> None:
 
     found = asyncio.run(alerts.list_alerts())
     if as_json:
-        print_json([one._asdict() for one in found])
+        print_json([alert._asdict() for alert in found])
         return
-    table(["Alert", "On", "Goes to"], [(one.name, "yes" if one.is_on else "no", one.block) for one in found])
+    table(
+        ["Alert", "On", "Goes to"],
+        [(alert.name, "yes" if alert.is_on else "no", alert.block) for alert in found],
+    )
     if not found:
         say("no alerts are set up: desk alerts setup --webhook URL")
 

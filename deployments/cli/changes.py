@@ -57,15 +57,23 @@ def list_the_changes(
     with open_the_desk() as engine:
         if as_json:
             found = list_changes(engine, only_open=not every, limit=limit, before_id=before)
-            print_json_list(one.as_dict() for one in found)
+            print_json_list(change.as_dict() for change in found)
             return
         size = limit or DEFAULT_LIMIT
         shown = list(list_changes(engine, only_open=not every, limit=size + 1, before_id=before))
     table(
         ["Id", "Order", "Folder", "Changed", "Fields", "Seen (UTC)", "State"],
         [
-            (one.id, one.order, one.folder, one.kind, _fields(one), when(one.at), one.state)
-            for one in shown[:size]
+            (
+                change.id,
+                change.order,
+                change.folder,
+                change.kind,
+                _fields(change),
+                when(change.at),
+                change.state,
+            )
+            for change in shown[:size]
         ],
     )
     if len(shown) > size:

@@ -14,7 +14,9 @@ from deployments.cli.rules import react
 
 folders_app = typer.Typer()
 
-FolderName = Annotated[str, typer.Argument(metavar="NAME", help="The folder; capitals do not count.")]
+FolderName = Annotated[
+    str, typer.Argument(metavar="NAME", help="The folder; upper and lower case are the same.")
+]
 
 
 def register(app: typer.Typer) -> None:

@@ -41,7 +41,8 @@ def list_the_fulfillers(context: typer.Context, *, as_json: AsJson = False) -> N
     columns = ("name", "kind", "goes_to", "move_to", "read_only", "rotating")
     words = {True: "on", False: "off"}
     rows = [
-        [words[one[name]] if isinstance(one[name], bool) else one[name] for name in columns] for one in shown
+        [words[fulfiller[name]] if isinstance(fulfiller[name], bool) else fulfiller[name] for name in columns]
+        for fulfiller in shown
     ]
     table(["Fulfiller", "Kind", "Goes to", "After import", "Read-only", "Two secrets"], rows)
 

@@ -65,7 +65,7 @@ def runs(
 def list_the_rejected(
     context: typer.Context, *, integration: OfIntegration = None, as_json: AsJson = False
 ) -> None:
-    """List the orders that were set aside because they could not be read, with the reason."""
+    """List the rejected orders: those that could not be read, with the reason."""
     if context.invoked_subcommand:
         if integration or as_json:
             raise typer.BadParameter(

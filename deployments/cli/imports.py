@@ -78,7 +78,7 @@ def import_orders(
 
 
 def replay(name: Name = "default", *, as_json: AsJson = False) -> None:
-    """Try the orders that were set aside again, as podOS has them now."""
+    """Try the rejected orders again, as podOS has them now."""
     prepare_prefect(quiet=True)
     from deployments.cli.connecting import checked_name
     from flows.manual_import import replay_rejected
@@ -175,8 +175,8 @@ def print_report(report: ImportReport, *, as_json: bool) -> None:
         ("Rejected", report.counts[Outcome.REJECTED]),
     ]
     rows += [
-        (f"Changed upstream: {one.value.replace('_', ' ')}", count)
-        for one, count in report.changed.items()
+        (f"Changed upstream: {kind.value.replace('_', ' ')}", count)
+        for kind, count in report.changed.items()
         if count
     ]
     if report.rules:

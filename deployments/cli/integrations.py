@@ -79,7 +79,7 @@ def connect(
         "project": project,
         "base_url": base_url,
         "folder": folder,
-        "statuses": [one.strip().lower() for one in status] if status else None,
+        "statuses": [text.strip().lower() for text in status] if status else None,
         "order_prefix": order_prefix,
         "country_mode": country_mode.capitalize() if country_mode else None,
         "countries": _countries(country),

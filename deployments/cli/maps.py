@@ -69,7 +69,9 @@ def show_maps(*, as_json: AsJson = False) -> None:
 
 @maps_app.command("test", epilog="Example: desk maps test acme --order A-1001")
 def try_out(
-    fulfiller: Annotated[str, typer.Argument(metavar="FULFILLER", help="Whose maps; capitals do not count.")],
+    fulfiller: Annotated[
+        str, typer.Argument(metavar="FULFILLER", help="Whose maps; upper and lower case are the same.")
+    ],
     *,
     order: Annotated[str | None, typer.Option(metavar="X", help="Only this order.")] = None,
     folder: Annotated[str | None, typer.Option(metavar="F", help="Only the orders of this folder.")] = None,
@@ -92,18 +94,21 @@ def try_out(
             if order
             else export_orders(engine, folder=folder, newest_first=True, limit=limit)
         )
-        mapped = [(one, apply_maps(one, maps)) for one in orders]
+        mapped = [(order, apply_maps(order, maps)) for order in orders]
     found = [
         {
-            "order": one["order_number"],
-            "id": one["id"],
+            "order": order_id["order_number"],
+            "id": order_id["id"],
             "changes": after.notes,
             "problems": [problem.text for problem in after.problems] + problems_of(after.document),
         }
-        for one, after in mapped
+        for order_id, after in mapped
     ]
     if as_json:
         print_json(found)
         return
-    rows = [(one["id"], one["order"], "; ".join(one["changes"]), "; ".join(one["problems"])) for one in found]
+    rows = [
+        (finding["id"], finding["order"], "; ".join(finding["changes"]), "; ".join(finding["problems"]))
+        for finding in found
+    ]
     table(["Id", "Order", "Changes", "Problems"], rows)

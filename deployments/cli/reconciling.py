@@ -149,23 +149,23 @@ def _print(report: ReconcileReport) -> None:
 
     columns = [f"Reconciliation of {report.integration}", "Orders"]
     rows: list[tuple[object, ...]] = [("In podOS", report.read), ("of these, here", report.here)]
-    for one in Difference:
-        if report.counts[one] or one in ALARMING:
-            rows.append((title_of(one), report.counts[one]))
-            if report.fix and one in ALARMING:
-                rows.append(("  of these, mended", report.fixed[one]))
+    for difference in Difference:
+        if report.counts[difference] or difference in ALARMING:
+            rows.append((title_of(difference), report.counts[difference]))
+            if report.fix and difference in ALARMING:
+                rows.append(("  of these, mended", report.fixed[difference]))
     table(columns, rows)
-    for one in ALARMING:
-        for finding in report.examples.get(one, []):
+    for difference in ALARMING:
+        for finding in report.examples.get(difference, []):
             number = f" ({terminal_cell(finding.order_number)})" if finding.order_number else ""
             detail = f": {terminal_cell(finding.detail)}" if finding.detail else ""
-            show(f"{one.value.replace('_', ' ')}: {terminal_cell(finding.source_id)}{number}{detail}")
+            show(f"{difference.value.replace('_', ' ')}: {terminal_cell(finding.source_id)}{number}{detail}")
 
 
 def _alarm(report: ReconcileReport) -> str:
     from models.reconciling import ALARMING, Difference
 
-    left = {one: report.counts[one] - report.fixed[one] for one in ALARMING}
+    left = {difference: report.counts[difference] - report.fixed[difference] for difference in ALARMING}
     missed = left[Difference.MISSED]
     tracking = sum(left.values()) - missed
     parts = [f"{missed} missed here"] if missed else []

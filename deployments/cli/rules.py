@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 rules_app = typer.Typer(no_args_is_help=True)
 
-RuleName = Annotated[str, typer.Argument(metavar="NAME", help="The rule; capitals do not count.")]
+RuleName = Annotated[str, typer.Argument(metavar="NAME", help="The rule; upper and lower case are the same.")]
 RulesPath = Annotated[Path, typer.Argument(metavar="FILE", help="A rules file (YAML); see docs/rules.md.")]
 
 
@@ -141,15 +141,17 @@ def try_out(
             else export_orders(engine, folder=folder, newest_first=True, limit=limit)
         )
         found = [
-            {"order": one["order_number"], "id": one["id"], "rule": rule, "would": words}
-            for one in orders
-            for rule, words in _firings(one, rules, event)
+            {"order": order["order_number"], "id": order["id"], "rule": rule, "would": words}
+            for order in orders
+            for rule, words in _firings(order, rules, event)
         ]
     _warn(loaded)
     if as_json:
         print_json(found)
         return
-    rows = [(one["id"], one["order"], one["rule"], "; ".join(one["would"])) for one in found]
+    rows = [
+        (finding["id"], finding["order"], finding["rule"], "; ".join(finding["would"])) for finding in found
+    ]
     table(["Id", "Order", "Rule", "Would"], rows)
 
 
@@ -176,12 +178,12 @@ def run_by_hand(
     """Let one rule look at the orders of a folder now, whatever its event, also if it is off."""
     prepare_prefect(quiet=True)
     from tasks.desk.browse import export_orders
-    from tasks.rules.apply import announce, apply_by_hand
+    from tasks.rules.apply import apply_by_hand, emit_events_of
 
     with open_the_desk() as engine:
-        ids = [one["id"] for one in export_orders(engine, folder=folder)]
+        ids = [order["id"] for order in export_orders(engine, folder=folder)]
         result = apply_by_hand(engine, name, ids, now=datetime.now(UTC))
-    asyncio.run(announce(result))
+    asyncio.run(emit_events_of(result))
     show(_words(result))
 
 
@@ -196,10 +198,10 @@ def react(engine: Engine) -> None:
     if not events_wait(engine):
         return
     prepare_prefect(quiet=True)
-    from tasks.rules.apply import announce, apply_rules
+    from tasks.rules.apply import apply_rules, emit_events_of
 
     result = apply_rules(engine, now=datetime.now(UTC))
-    asyncio.run(announce(result))
+    asyncio.run(emit_events_of(result))
     if result.fired or result.unlooked:
         say(_words(result))
     result.raise_problem()

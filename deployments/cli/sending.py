@@ -137,7 +137,7 @@ def list_the_outbox(
     with open_the_desk() as engine:
         if as_json:
             found = list_handovers(engine, state=state, limit=limit, before_id=before)
-            print_json_list(one.as_dict() for one in found)
+            print_json_list(delivery.as_dict() for delivery in found)
             return
         size = limit or DEFAULT_LIMIT
         shown = list(list_handovers(engine, state=state, limit=size + 1, before_id=before))
@@ -145,11 +145,17 @@ def list_the_outbox(
         ["Id", "Order", "Fulfiller", "State", "Tries", "Next try (UTC)", "Sent (UTC)", "Reference", "Reason"],
         [
             (
-                *(one.id, one.order, one.fulfiller, one.state.replace("_", " "), one.attempts),
-                when(one.next_attempt_at) if one.state == OutboxState.WAITING else None,
-                *(when(one.sent_at), one.reference, one.reason),
+                *(
+                    delivery.id,
+                    delivery.order,
+                    delivery.fulfiller,
+                    delivery.state.replace("_", " "),
+                    delivery.attempts,
+                ),
+                when(delivery.next_attempt_at) if delivery.state == OutboxState.WAITING else None,
+                *(when(delivery.sent_at), delivery.reference, delivery.reason),
             )
-            for one in shown[:size]
+            for delivery in shown[:size]
         ],
     )
     if len(shown) > size:
@@ -170,11 +176,11 @@ def resend(
         raise typer.BadParameter("give handovers, or --all-failed", param_hint="ID")
     prepare_prefect(quiet=True)
     from tasks.fulfilment.store import resend_handovers
-    from tasks.prefect_api.events import announce_queued
+    from tasks.prefect_api.events import emit_orders_queued
 
     with open_the_desk() as engine:
         again, fulfillers = resend_handovers(engine, None if all_failed else ids, now=datetime.now(UTC))
-    asyncio.run(announce_queued(fulfillers))
+    asyncio.run(emit_orders_queued(fulfillers))
     if as_json:
         print_json({"resent": again})
     else:

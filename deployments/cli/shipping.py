@@ -101,7 +101,7 @@ def _void(words: list[str], given: list[str], *, as_json: bool) -> None:
     with open_the_desk() as engine:
         following = void_shipment(engine, shipment_id, now=datetime.now(UTC))
         if following is not None:
-            _announce(engine, [following])
+            _emit(engine, [following])
         shown = _shown(engine, [shipment_id])
     if as_json:
         print_json(shown[0])
@@ -117,15 +117,15 @@ def _ship_one(words: list[str], single: dict[str, str | None], *, force: bool, a
     for name in ("--courier", "--code"):
         if single[name] is None:
             raise typer.BadParameter("it is needed", param_hint=name)
-    from tasks.tracking.csv_file import FileRow
     from tasks.tracking.intake import take_one
+    from tasks.tracking.shipment_file import FileRow
 
     courier, code, url, shipped_at = (value or "" for value in single.values())
     with open_the_desk() as engine:
         order = the_order(engine, words[0], as_json=as_json)
         row = FileRow(1, order.reference, courier, code, url, shipped_at)
         taken = take_one(engine, row, overwrite=force, now=datetime.now(UTC), reading=_reading())
-        _announce_to(taken.integrations)
+        _emit_to(taken.integrations)
         (shipment,) = _shown(engine, taken.shipment_ids)
         name = f"shipment {shipment['id']} of {order.shown}"
         if as_json:
@@ -136,8 +136,8 @@ def _ship_one(words: list[str], single: dict[str, str | None], *, force: bool, a
 
 
 def _ship_file(path: Path, *, strict: bool, force: bool, as_json: bool) -> None:
-    from tasks.tracking.csv_file import read_bytes
     from tasks.tracking.intake import take_file
+    from tasks.tracking.shipment_file import read_bytes
     from tasks.tracking.tables import ShipmentFileError
 
     content = read_bytes(path)
@@ -148,7 +148,7 @@ def _ship_file(path: Path, *, strict: bool, force: bool, as_json: bool) -> None:
             )
         except ShipmentFileError as error:
             raise ShipmentFileError(f"{path.name}: {error}") from None
-        _announce_to(taken.integrations)
+        _emit_to(taken.integrations)
         _tell_taken(path, taken, as_json=as_json)
         react(engine)
     if taken.bad and not taken.shipment_ids:
@@ -186,7 +186,7 @@ def _watch(directory: Path, *, strict: bool) -> None:
             results = take_folder(engine, directory, strict=strict, now=datetime.now(UTC), reading=_reading())
             for result in results:
                 show(result.one_line())
-            _announce_to(set().union(*(result.taken.integrations for result in results)))
+            _emit_to(set().union(*(result.taken.integrations for result in results)))
             said = _react_and_go_on(engine, said)
             time.sleep(POLL_SECONDS)
     if said:
@@ -214,17 +214,17 @@ def _shown(engine: Engine, shipment_ids: list[int]) -> list[dict[str, Any]]:
         return [shipment.as_dict() for shipment in get_shipments(connection, shipment_ids)]
 
 
-def _announce(engine: Engine, shipment_ids: Collection[int]) -> None:
+def _emit(engine: Engine, shipment_ids: Collection[int]) -> None:
     from tasks.desk.engine import reading
     from tasks.tracking.store import integrations_of
 
     with reading(engine) as connection:
         names = integrations_of(connection, shipment_ids)
-    _announce_to(names)
+    _emit_to(names)
 
 
-def _announce_to(integrations: Collection[str]) -> None:
+def _emit_to(integrations: Collection[str]) -> None:
     """Let the sync start at once where a Prefect server runs."""
-    from tasks.prefect_api.events import announce_shipments
+    from tasks.prefect_api.events import emit_shipments_added
 
-    asyncio.run(announce_shipments(integrations))
+    asyncio.run(emit_shipments_added(integrations))

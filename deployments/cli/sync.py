@@ -132,10 +132,17 @@ def _show(shipments: Sequence[ShipmentSummary]) -> None:
         ["Id", "Order", "Courier", "Code", "State", "Tries", "Next try (UTC)", "Sent (UTC)", "Reason"],
         [
             (
-                *(one.id, one.order, one.courier, one.code, one.state.replace("_", " "), one.attempts),
-                *(when(one.next_attempt_at), when(one.sent_at), one.reason),
+                *(
+                    shipment.id,
+                    shipment.order,
+                    shipment.courier,
+                    shipment.code,
+                    shipment.state.replace("_", " "),
+                    shipment.attempts,
+                ),
+                *(when(shipment.next_attempt_at), when(shipment.sent_at), shipment.reason),
             )
-            for one in shipments
+            for shipment in shipments
         ],
     )
 
@@ -157,14 +164,14 @@ def resend(
         raise typer.BadParameter("give shipments, or --all-failed", param_hint="ID")
     prepare_prefect(quiet=True)
     from tasks.desk.engine import reading
-    from tasks.prefect_api.events import announce_shipments
+    from tasks.prefect_api.events import emit_shipments_added
     from tasks.tracking.store import integrations_of, resend_shipments
 
     with open_the_desk() as engine:
         again = resend_shipments(engine, None if all_failed else ids, overwrite=force, now=datetime.now(UTC))
         with reading(engine) as connection:
             integrations = integrations_of(connection, again)
-    asyncio.run(announce_shipments(integrations))
+    asyncio.run(emit_shipments_added(integrations))
     if as_json:
         print_json({"resent": again})
     else:

@@ -39,7 +39,7 @@ def status(
     ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Tell whether all is well: last success, lag behind podOS, what waits and what failed.
+    """Return whether all is well: last success, lag behind podOS, what waits and what failed.
 
     podOS is not asked. Exit code 1: something is late, failed, or over its
     threshold; it says what. Connected names and next runs come from the Prefect server of PREFECT_API_URL.
@@ -90,13 +90,13 @@ def _print(found: Status) -> None:
         ["Work", "Of", "Last success (UTC)", "Behind podOS", "Next run (UTC)"],
         [
             (
-                one.work.value,
-                one.name,
-                when(one.last_success_at) or "never",
-                None if one.behind_seconds is None else spell(timedelta(seconds=one.behind_seconds)),
-                when(one.next_run_at) or unknown or "none is planned",
+                backlog.work.value,
+                backlog.name,
+                when(backlog.last_success_at) or "never",
+                None if backlog.behind_seconds is None else spell(timedelta(seconds=backlog.behind_seconds)),
+                when(backlog.next_run_at) or unknown or "none is planned",
             )
-            for one in found.work
+            for backlog in found.work
         ],
     )
     counts = vars(found.backlog)

@@ -129,8 +129,8 @@ class FaultPlan:
         """Switch everything off and begin the random draws anew."""
         calm = FaultPlan(seed=self.seed)
         with self._lock:
-            for one in fields(self):
-                setattr(self, one.name, getattr(calm, one.name))
+            for field in fields(self):
+                setattr(self, field.name, getattr(calm, field.name))
             self._rng = calm._rng
             self.played = calm.played
 

@@ -80,8 +80,8 @@ class Receiver:
         self._ready.set()
         self._loop.run_forever()
         server.close()
-        for one in asyncio.all_tasks(self._loop):
-            one.cancel()
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
         self._loop.run_until_complete(asyncio.sleep(0.01))
         self._loop.close()
 
@@ -137,7 +137,7 @@ class Receiver:
             return "the timestamp is old"
         expected = hmac.new(self._secret, timestamp.encode() + b"." + body, hashlib.sha256)
         signatures = headers.get("desk-signature", "").split(",")
-        if any(hmac.compare_digest(f"sha256={expected.hexdigest()}", one) for one in signatures):
+        if any(hmac.compare_digest(f"sha256={expected.hexdigest()}", signature) for signature in signatures):
             return None
         return "the signature is wrong"
 

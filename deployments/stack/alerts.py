@@ -30,7 +30,7 @@ from tasks.prefect_api.events import (
     NOT_SENT,
     ORDERS_WAIT,
     WORK_FAILED,
-    announce_test,
+    emit_test_event,
 )
 
 PREFIX = "podos-order-desk: alert, "
@@ -175,9 +175,9 @@ async def set_up_alerts(block_id: UUID, silence: timedelta) -> list[str]:
 
 
 def _is_same(there: Automation, wanted: AutomationCore) -> bool:
-    def told(one: AutomationCore) -> tuple[object, object]:
-        within = getattr(one.trigger, "within", None)
-        return within, [action.model_dump() for action in one.actions]
+    def told(automation: AutomationCore) -> tuple[object, object]:
+        within = getattr(automation.trigger, "within", None)
+        return within, [action.model_dump() for action in automation.actions]
 
     return told(there) == told(wanted)
 
@@ -205,11 +205,11 @@ async def list_alerts() -> list[Alert]:
     """Return the automations that are there, by name."""
     found = []
     async with get_client() as client:
-        for one in await client.read_automations():
-            if one.name.startswith(PREFIX):
-                block_id = _block_id(one)
+        for automation in await client.read_automations():
+            if automation.name.startswith(PREFIX):
+                block_id = _block_id(automation)
                 name = await _block_name(client, block_id) if block_id else None
-                found.append(Alert(one.name.removeprefix(PREFIX), one.enabled, name))
+                found.append(Alert(automation.name.removeprefix(PREFIX), automation.enabled, name))
     return sorted(found)
 
 
@@ -220,7 +220,8 @@ async def _named(client: PrefectClient, name: str) -> Automation | None:
 
 def _block_id(automation: AutomationCore) -> UUID | None:
     return next(
-        (one.block_document_id for one in automation.actions if isinstance(one, SendNotification)), None
+        (action.block_document_id for action in automation.actions if isinstance(action, SendNotification)),
+        None,
     )
 
 
@@ -252,7 +253,7 @@ async def send_test(patience_seconds: float) -> None:
         if automation is None or not automation.enabled:
             raise AlertsError("the test alert is not set up, or off: desk alerts setup --webhook URL")
         began = datetime.now(UTC)
-        if not await announce_test():
+        if not await emit_test_event():
             raise AlertsError("the Prefect server did not take the event: see its log")
         deadline = asyncio.get_running_loop().time() + patience_seconds
         while asyncio.get_running_loop().time() < deadline:

@@ -33,8 +33,8 @@ DEAD_RUNS = "podos-order-desk: runs whose process died"
 SILENCE = timedelta(seconds=90)
 """Three heartbeats of 30 seconds: two would crash healthy runs on a busy machine."""
 HEARTBEAT = "prefect.flow-run.heartbeat"
-STILLBORN_RUNS = "podos-order-desk: runs that never gave a sign of life"
-BIRTH = timedelta(minutes=5)
+NEVER_STARTED_RUNS = "podos-order-desk: runs that never gave a sign of life"
+START_GRACE = timedelta(minutes=5)
 """From a worker's taking a run to its first heartbeat: a container may have to be fetched first."""
 
 
@@ -88,7 +88,9 @@ async def _schedules() -> dict[str, DeploymentResponse]:
     """Return the deployments that the server has by now: a person may have changed their schedules."""
     async with get_client() as client:
         return {
-            str(one.name): one for one in await client.read_deployments() if one.work_pool_name == WORK_POOL
+            str(deployment.name): deployment
+            for deployment in await client.read_deployments()
+            if deployment.work_pool_name == WORK_POOL
         }
 
 
@@ -101,8 +103,8 @@ async def _restore(before: dict[str, DeploymentResponse]) -> None:
 
 async def _put_back(client: PrefectClient, now: DeploymentResponse, earlier: DeploymentResponse) -> None:
     """Undo what deploying changed: a person's schedules, their parameters, pause or deletion stay."""
-    by_slug = {one.slug: one for one in earlier.schedules if one.slug}
-    lost = {one.id: one for one in earlier.schedules}
+    by_slug = {schedule.slug: schedule for schedule in earlier.schedules if schedule.slug}
+    lost = {schedule.id: schedule for schedule in earlier.schedules}
     for schedule in now.schedules:
         before = by_slug.get(schedule.slug or "") or lost.get(schedule.id)
         if before is None:
@@ -119,7 +121,7 @@ async def _put_back(client: PrefectClient, now: DeploymentResponse, earlier: Dep
         )
     if lost:
         await client.create_deployment_schedules(
-            now.id, [(one.schedule, one.active) for one in lost.values()]
+            now.id, [(schedule.schedule, schedule.active) for schedule in lost.values()]
         )
     if earlier.paused:
         await client.pause_deployment(now.id)
@@ -130,7 +132,7 @@ async def _watch_for_dead_runs() -> None:
     began = {"prefect.flow-run.Pending", "prefect.flow-run.Running"}
     message = "its process died; the next check goes on where it stood"
     await _watch(DEAD_RUNS, {HEARTBEAT}, SILENCE, message)
-    await _watch(STILLBORN_RUNS, began, BIRTH, f"{message} (it never gave a sign of life)")
+    await _watch(NEVER_STARTED_RUNS, began, START_GRACE, f"{message} (it never gave a sign of life)")
 
 
 async def _watch(name: str, after: set[str], within: timedelta, message: str) -> None:

@@ -91,7 +91,7 @@ def create_app(looker: Looker, hosts: frozenset[str] = frozenset()) -> SameOrigi
         status = looker.status()
         if status is None:
             return JSONResponse({"well": False, "troubles": ["the desk's database can't be read"]}, 503)
-        found = {"well": status.is_well, "troubles": [one.cause for one in status.troubles]}
+        found = {"well": status.is_well, "troubles": [trouble.cause for trouble in status.troubles]}
         return JSONResponse(found, 200 if status.is_well else 503)
 
     def metrics(_request: Request) -> Response:

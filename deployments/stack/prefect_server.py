@@ -104,7 +104,7 @@ def _problems(block: type[Block], values: Mapping[str, Any]) -> list[SchemaError
         block.model_validate(values)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False, include_context=False)
-        return [SchemaError(one["msg"].removeprefix("Value error, "), path=one["loc"]) for one in found]
+        return [SchemaError(error["msg"].removeprefix("Value error, "), path=error["loc"]) for error in found]
     return []
 
 

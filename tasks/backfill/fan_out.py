@@ -1,4 +1,4 @@
-"""Run the windows of a backfill on the work pool, and follow them."""
+"""Run the windows of a backfill on the work pool and monitor them."""
 
 from __future__ import annotations
 
@@ -88,14 +88,19 @@ async def still_running(windows: Iterable[WindowRecord]) -> set[int]:
     return {by_run[run.id] for run in runs if run.state is None or not run.state.is_final()}
 
 
-async def note_the_dead(engine: Engine, backfill_id: int, windows: Sequence[WindowRecord]) -> set[int]:
+async def record_crashed_windows(
+    engine: Engine, backfill_id: int, windows: Sequence[WindowRecord]
+) -> set[int]:
     """Mark windows as failed whose flow run has ended without a word in the desk.
 
     Returns the numbers of those whose process died: nobody cancelled them.
     """
     dead = set()
     running = [window for window in windows if window.state == WindowState.RUNNING]
-    runs = {run.id: run for run in await _runs([UUID(one.flow_run_id) for one in running if one.flow_run_id])}
+    runs = {
+        run.id: run
+        for run in await _runs([UUID(window.flow_run_id) for window in running if window.flow_run_id])
+    }
     for window in running:
         run = runs.get(UUID(window.flow_run_id)) if window.flow_run_id else None
         if run is None:

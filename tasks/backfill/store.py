@@ -1,4 +1,4 @@
-"""Backfills and their windows: what is left to do outlives every process that does it."""
+"""Store backfills and their windows, so that they survive any process that works on them."""
 
 from __future__ import annotations
 

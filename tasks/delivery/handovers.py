@@ -1,4 +1,4 @@
-"""Orders are queued for fulfillers. What the sending does with them: ``handover_send.py``."""
+"""Queue orders for fulfillers. Sending uses ``tasks.fulfilment.queue``."""
 
 from __future__ import annotations
 

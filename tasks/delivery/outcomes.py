@@ -1,4 +1,4 @@
-"""Outcomes of what leaves the desk are written in groups, as they come: one ledger for every outbox."""
+"""Write the outcomes of deliveries in groups as they arrive; the same for every outbox."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine
 from tasks.desk.engine import writing
 
 WRITE_EVERY_SECONDS = 0.2
-"""A group of outcomes is written together; what a power cut takes of it, the next run finds out."""
+"""Outcomes of this period are written together. The next run recovers those that a power cut loses."""
 
 
 class HasId(Protocol):
@@ -29,7 +29,7 @@ Row = TypeVar("Row", bound=HasId)
 Outcome = TypeVar("Outcome")
 
 
-class Ledger(Generic[Row, Outcome]):
+class OutcomeWriter(Generic[Row, Outcome]):
     """Takes outcomes and writes them as they come; use it with ``async with``.
 
     At the end all is written that was noted, whatever ended the sending.

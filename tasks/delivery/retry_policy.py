@@ -1,4 +1,4 @@
-"""When something that leaves the desk is tried again, and when no more: pure, for every outbox alike."""
+"""Decide when a delivery is tried again and when it is given up. Pure; the same for every outbox."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ MOST_ATTEMPTS = 1_000_000
 """Nothing is tried so often in two days, and every database can count to it."""
 
 
-class Verdict(NamedTuple):
-    """What an attempt came to.
+class AttemptOutcome(NamedTuple):
+    """The outcome of one attempt.
 
     Attributes:
         state: where the row stands now.
@@ -35,8 +35,8 @@ class Verdict(NamedTuple):
     kept: str | None = None
 
 
-class Settled(NamedTuple):
-    """A row after an attempt; times are aware UTC. ``reason`` and ``kept`` are those of ``Verdict``."""
+class RetryDecision(NamedTuple):
+    """A row after an attempt; times are aware UTC, ``reason`` and ``kept`` as in ``AttemptOutcome``."""
 
     state: OutboxState
     reason: str | None
@@ -58,7 +58,9 @@ class Settled(NamedTuple):
         return {**values, "reason": self.whole_reason}
 
 
-def settle(verdict: Verdict, attempts: int, first_attempt_at: datetime | None, now: datetime) -> Settled:
+def apply_retry_policy(
+    verdict: AttemptOutcome, attempts: int, first_attempt_at: datetime | None, now: datetime
+) -> RetryDecision:
     """Return what a row says after an attempt.
 
     Args:
@@ -72,17 +74,21 @@ def settle(verdict: Verdict, attempts: int, first_attempt_at: datetime | None, n
     first = min(first_attempt_at or now, now)
     attempts = min(max(attempts, 0), MOST_ATTEMPTS - 1)  # any program may have written it
     if verdict.state is OutboxState.SUPERSEDED:
-        return Settled(verdict.state, verdict.reason, attempts, first_attempt_at, None, None, verdict.kept)
+        return RetryDecision(
+            verdict.state, verdict.reason, attempts, first_attempt_at, None, None, verdict.kept
+        )
     attempts += 1
     if verdict.state is not OutboxState.WAITING:
         sent_at = now if verdict.state is OutboxState.SENT else None
-        return Settled(verdict.state, verdict.reason, attempts, first, None, sent_at, verdict.kept)
+        return RetryDecision(verdict.state, verdict.reason, attempts, first, None, sent_at, verdict.kept)
     if now - first >= GIVE_UP_AFTER:
         given_up = f"given up after {attempts} attempts in two days: "
         kept = given_up + verdict.kept if verdict.kept else None
-        return Settled(OutboxState.FAILED, f"{given_up}{verdict.reason}", attempts, first, None, None, kept)
+        return RetryDecision(
+            OutboxState.FAILED, f"{given_up}{verdict.reason}", attempts, first, None, None, kept
+        )
     wait = max(pause_after(attempts), asked_pause(verdict.retry_after_seconds))
-    return Settled(OutboxState.WAITING, verdict.reason, attempts, first, now + wait, None, verdict.kept)
+    return RetryDecision(OutboxState.WAITING, verdict.reason, attempts, first, now + wait, None, verdict.kept)
 
 
 def pause_after(attempts: int) -> timedelta:

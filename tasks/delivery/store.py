@@ -1,4 +1,4 @@
-"""What waits to leave the desk: one set of columns and rules, whichever table holds the rows.
+"""The outbox columns and queries that shipments and handovers share.
 
 A table is an outbox when it has the columns ``id, state, attempts, first_attempt_at, next_attempt_at, reason,
 sent_at`` of ``models.desk.Shipment``.
@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from models.desk import OutboxState
 from models.unreadable import readable_or_none
-from tasks.delivery.retry_policy import LONGEST_WAIT, Settled, Verdict, settle
+from tasks.delivery.retry_policy import LONGEST_WAIT, AttemptOutcome, RetryDecision, apply_retry_policy
 from tasks.desk.engine import reading, writing
 
 _CHUNK = 500
@@ -54,8 +54,8 @@ def has_come(moment: ColumnElement[Any], now: datetime) -> ColumnElement[bool]:
 
 
 def record(
-    connection: Connection, table: Table, verdicts: Mapping[int, Verdict], *, now: datetime
-) -> dict[int, Settled]:
+    connection: Connection, table: Table, verdicts: Mapping[int, AttemptOutcome], *, now: datetime
+) -> dict[int, RetryDecision]:
     """Write what attempts came to.
 
     Args:
@@ -69,12 +69,12 @@ def record(
 
     Safe to repeat: a row is settled once.
     """
-    settled: dict[int, Settled] = {}
+    settled: dict[int, RetryDecision] = {}
     ids = sorted(verdicts)
     for start in range(0, len(ids), _CHUNK):
         for row in _waiting(connection, table, ids[start : start + _CHUNK]):
             first = readable_or_none(row.first_attempt_at)
-            settled[row.id] = settle(verdicts[row.id], row.attempts, first, now)
+            settled[row.id] = apply_retry_policy(verdicts[row.id], row.attempts, first, now)
     if settled:
         rows = {id_: now_says.columns() for id_, now_says in settled.items()}
         names = next(iter(rows.values()))

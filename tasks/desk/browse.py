@@ -1,4 +1,4 @@
-"""Look at orders: lists, one order with its history, and the export that streams."""
+"""List orders, show one with its history, and stream the export."""
 
 from __future__ import annotations
 

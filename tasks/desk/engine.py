@@ -53,7 +53,7 @@ def opened_desk(url: str) -> Iterator[Engine]:
         engine.dispose()
 
 
-def engine_beside(engine: Engine) -> Engine:
+def second_engine(engine: Engine) -> Engine:
     """Return an engine on the same desk for a thread that writes a little beside a run.
 
     A connection to SQLite has a cache of its own: if the thread took the run's, a second one would fill.

@@ -1,4 +1,4 @@
-"""What rules have not looked at yet: written with what happened, taken with what the rules did about it.
+"""Events that wait for rules: inserted with the change, deleted with the rules' effects.
 
 An event is a row, so a crash between the two loses none; taking it is a delete in the transaction of the
 rules' work, so it fires once. Shipments are their own rows: any program may insert them.
@@ -33,7 +33,7 @@ class Happened(NamedTuple):
 
 
 def has_rules(connection: Connection, event: RuleEvent) -> bool:
-    """Tell whether a rule that is on waits for an event."""
+    """Return whether a rule that is on waits for an event."""
     return connection.execute(select(RULES.c.id).where(waits_for(event)).limit(1)).first() is not None
 
 
@@ -60,7 +60,7 @@ def note_event(
 
 
 def events_wait(engine: Engine) -> bool:
-    """Tell whether rules have something to look at. Cheap."""
+    """Return whether rules have something to look at. Cheap."""
     with reading(engine) as connection:
         query = select(exists(select(EVENTS.c.id)) | exists(_new_shipments(1)))
         return bool(connection.execute(query).scalar())

@@ -1,4 +1,4 @@
-"""Who works on something right now: a row, renewed while its process lives and free soon after it died."""
+"""Leases: a row per lock, renewed while its process lives, free soon after it dies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from models.desk import Lease
 from models.errors import ExitCode
-from tasks.desk.engine import engine_beside, reading, writing
+from tasks.desk.engine import reading, second_engine, writing
 from tasks.desk.errors import DeskError, DeskRefusedError, RetriableDeskError
 
 LEASES: Table = Lease.__table__  # type: ignore[attr-defined]
@@ -90,7 +90,7 @@ class HeldLease:
             )
 
     def _keep(self) -> None:
-        engine = engine_beside(self._engine)
+        engine = second_engine(self._engine)
         while not self._stop.wait(RENEW_EVERY_SECONDS):
             try:
                 self._lost = not renew(engine, self._name, self.holder, now=datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""How fast an integration may ask podOS: all its processes, on all machines, take their turns here."""
+"""Limit the request rate of an integration across all processes and machines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tasks.desk.engine import writing
 PACES: Table = RequestPace.__table__  # type: ignore[attr-defined]
 
 
-def claim_turns(
+def claim_slots(
     engine: Engine, integration: str, *, requests_per_second: float, count: int, now: datetime
 ) -> list[datetime]:
     """Take the next turns of an integration and return when each of them is (aware UTC).

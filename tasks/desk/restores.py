@@ -1,4 +1,4 @@
-"""When the desk was last restored: what it did between the backup and that moment, it does not know."""
+"""Time of the last restore. Work done after the backup is unknown to the desk."""
 
 from __future__ import annotations
 

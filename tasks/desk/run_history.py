@@ -1,4 +1,4 @@
-"""Look at the runs: what they did, and which of them died without a word."""
+"""List runs, including those that crashed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The run history that outlives Prefect's, and the mark up to which an integration's orders were read."""
+"""Write the run history, which outlives Prefect's, and the watermark of each integration."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ LEASES: Table = Lease.__table__  # type: ignore[attr-defined]
 _PAST_CHECKS = 200
 
 
-def read_mark(engine: Engine, settings: ImportSettings) -> datetime | None:
-    """Return up to where the orders were read, None if nothing vouches for the filters as they are now."""
+def read_watermark(engine: Engine, settings: ImportSettings) -> datetime | None:
+    """Return up to where the orders were read, None if there is no watermark for the current filters."""
     query = select(MARKS.c.mark_at).where(
         MARKS.c.integration == settings.integration,
         MARKS.c.fingerprint == settings.filter_fingerprint(),
@@ -33,8 +33,8 @@ def read_mark(engine: Engine, settings: ImportSettings) -> datetime | None:
     return mark
 
 
-def move_mark(connection: Connection, settings: ImportSettings, mark_at: datetime, run_id: int) -> None:
-    """Move the mark, in the transaction of the rows that it vouches for; never back for the same filter."""
+def move_watermark(connection: Connection, settings: ImportSettings, mark_at: datetime, run_id: int) -> None:
+    """Move the watermark, in the transaction of the rows that it covers; never back for the same filter."""
     insert = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
     values: dict[str, Any] = {
         "fingerprint": settings.filter_fingerprint(),
@@ -50,7 +50,7 @@ def move_mark(connection: Connection, settings: ImportSettings, mark_at: datetim
     connection.execute(update(RUNS).where(RUNS.c.id == run_id).values(mark_after=now_at))
 
 
-def move_mark_back(engine: Engine, settings: ImportSettings, mark_at: datetime) -> None:
+def move_watermark_back(engine: Engine, settings: ImportSettings, mark_at: datetime) -> None:
     """Move the mark back, so that changes which podOS dated before it are read. Safe to repeat."""
     statement = update(MARKS).where(
         MARKS.c.integration == settings.integration,
@@ -88,10 +88,10 @@ def last_complete_check(engine: Engine, integration: str) -> datetime | None:
     return began
 
 
-def vouch(engine: Engine, settings: ImportSettings, mark_at: datetime, run_id: int) -> None:
+def advance_watermark(engine: Engine, settings: ImportSettings, mark_at: datetime, run_id: int) -> None:
     """Set the mark after a full scan, all of whose rows are in the desk. Safe to repeat."""
     with writing(engine) as connection:
-        move_mark(connection, settings, mark_at, run_id)
+        move_watermark(connection, settings, mark_at, run_id)
 
 
 def begin_run(
@@ -122,12 +122,12 @@ def begin_run(
         "flow_run_id": flow_run_id,
     }
     with writing(engine) as connection:
-        bury_the_dead(connection, settings.integration, lease_name, now)
+        mark_crashed(connection, settings.integration, lease_name, now)
         run_id: int = connection.execute(RUNS.insert().values(row).returning(RUNS.c.id)).scalar_one()
     return run_id
 
 
-def bury_the_dead(connection: Connection, integration: str, lease_name: str, now: datetime) -> None:
+def mark_crashed(connection: Connection, integration: str, lease_name: str, now: datetime) -> None:
     """Mark runs as crashed that nobody works on; ``lease_name`` is ours, so its earlier run is over too."""
     living = select(LEASES.c.name).where(LEASES.c.expires_at > now, LEASES.c.name != lease_name)
     connection.execute(

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, update
 from models.desk import RunState
 from models.shipments import SyncReport, SyncSettings
 from tasks.desk.engine import writing
-from tasks.desk.runs import RUNS, bury_the_dead
+from tasks.desk.runs import RUNS, mark_crashed
 
 KIND = "sync"
 
@@ -33,7 +33,7 @@ def begin_sync_run(
         "flow_run_id": flow_run_id,
     }
     with writing(engine) as connection:
-        bury_the_dead(connection, settings.integration, lease_name, now)
+        mark_crashed(connection, settings.integration, lease_name, now)
         run_id: int = connection.execute(RUNS.insert().values(row).returning(RUNS.c.id)).scalar_one()
     return run_id
 

@@ -22,12 +22,12 @@ from models.fulfillers import (
     own_fields,
 )
 from tasks.fulfilment.channels.folder import Folder
-from tasks.fulfilment.channels.interface import FulfillerError, Way
+from tasks.fulfilment.channels.interface import Channel, FulfillerError
 from tasks.fulfilment.channels.orderdesk import OrderDesk
 from tasks.fulfilment.channels.webhook import Webhook
 from tasks.fulfilment.queue import promise_references
 from tasks.prefect_api.integrations import problems_of
-from tasks.prefect_api.pacing import Pacer
+from tasks.prefect_api.pacing import RateLimiter
 
 
 class UnknownFulfillerError(FulfillerError):
@@ -111,7 +111,7 @@ async def save_fulfiller(name: str, fulfiller: Fulfiller) -> None:
     await fulfiller.save(name, overwrite=True)
 
 
-def open_way(engine: Engine, name: str, fulfiller: Fulfiller) -> Way:
+def open_channel(engine: Engine, name: str, fulfiller: Fulfiller) -> Channel:
     """Return the way to a fulfiller; to be called where an event loop runs, and closed at the end."""
     match fulfiller:
         case WebhookFulfiller():
@@ -122,7 +122,7 @@ def open_way(engine: Engine, name: str, fulfiller: Fulfiller) -> Way:
                 previous_secret=previous.get_secret_value() if previous else None,
                 timeout_seconds=fulfiller.timeout_seconds,
                 connections=fulfiller.connections,
-                pace=Pacer(engine, f"fulfiller:{name}", rate) if rate else None,
+                pace=RateLimiter(engine, f"fulfiller:{name}", rate) if rate else None,
             )
         case FolderFulfiller():
 

@@ -1,4 +1,4 @@
-"""Make orders ready for a fulfiller: its maps, then one check of everything."""
+"""Prepare orders for a fulfiller: apply its maps, then validate."""
 
 from __future__ import annotations
 

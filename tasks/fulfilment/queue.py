@@ -1,4 +1,4 @@
-"""The sending's side of the handovers: what waits for a fulfiller, and what came of sending it."""
+"""Take due handovers of a fulfiller and write the outcomes of sending them."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from models.handovers import Due, SendReport, SendSettings
 from models.shipments import NewShipment
 from models.types import UtcDateTime
 from tasks.delivery import store as outbox
-from tasks.delivery.retry_policy import Settled, Verdict
+from tasks.delivery.retry_policy import AttemptOutcome, RetryDecision
 from tasks.desk.engine import reading, writing
 from tasks.desk.events import EVENTS
 from tasks.desk.folders import place_orders
 from tasks.desk.history import add_history
 from tasks.desk.restores import restored_at
-from tasks.desk.runs import RUNS, bury_the_dead
+from tasks.desk.runs import RUNS, mark_crashed
 from tasks.tracking.queue import NO_ORDER
 from tasks.tracking.store import SHIPMENTS, add_shipments
 
@@ -49,7 +49,7 @@ _CHUNK = 500
 class Result(NamedTuple):
     """What an attempt came to; ``unfit`` tells that the order itself must be looked at by a person."""
 
-    verdict: Verdict
+    verdict: AttemptOutcome
     reference: str | None = None
     notes: tuple[str, ...] = ()
     unfit: bool = False
@@ -114,7 +114,7 @@ def _due_of(fulfiller: str, now: datetime) -> ColumnElement[bool]:
     return outbox.is_due(HANDOVERS, now) & (HANDOVERS.c.fulfiller == fulfiller)
 
 
-def fail_strays(engine: Engine) -> int:
+def fail_orphans(engine: Engine) -> int:
     """Fail waiting handovers that no run would ever find; only SQLite lets them in. Return how many."""
     no_order = ~exists().where(ORDERS.c.id == HANDOVERS.c.order_id)
     return outbox.fail_waiting(engine, HANDOVERS, no_order, NO_ORDER) + outbox.fail_waiting(
@@ -174,7 +174,7 @@ def write_results(
     settings: SendSettings,
     *,
     now: datetime,
-) -> dict[int, Settled]:
+) -> dict[int, RetryDecision]:
     """Write what became of handovers, with their orders' history and folder, in one transaction.
 
     Args:
@@ -204,7 +204,7 @@ def write_results(
     return settled
 
 
-def _history(fulfiller: str, due: Due, result: Result, now_says: Settled) -> list[tuple[int, str, str]]:
+def _history(fulfiller: str, due: Due, result: Result, now_says: RetryDecision) -> list[tuple[int, str, str]]:
     if now_says.state is OutboxState.WAITING:
         return []
     lines = [(due.order_id, "mapped", f"for {fulfiller}: {note}") for note in result.notes]
@@ -301,7 +301,7 @@ def begin_send_run(
         "flow_run_id": flow_run_id,
     }
     with writing(engine) as connection:
-        bury_the_dead(connection, settings.fulfiller, lease_name, now)
+        mark_crashed(connection, settings.fulfiller, lease_name, now)
         run_id: int = connection.execute(RUNS.insert().values(row).returning(RUNS.c.id)).scalar_one()
     return run_id
 

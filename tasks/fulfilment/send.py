@@ -1,4 +1,4 @@
-"""Hand orders over to a fulfiller: read, map, check and serialize ahead; send in lanes that never idle.
+"""Hand orders over to a fulfiller: read, map, check and serialize ahead; send with bounded concurrency.
 
 A handover is marked as begun before it is sent. What a crash leaves without an outcome is sent again under
 the same idempotency key, or looked for, as its way does.
@@ -26,11 +26,11 @@ from models.handovers import (
     idempotency_key,
 )
 from models.unreadable import problems_in
-from tasks.delivery.outcomes import Ledger
-from tasks.delivery.retry_policy import FIRST_PAUSE, Verdict, asked_pause
+from tasks.delivery.outcomes import OutcomeWriter
+from tasks.delivery.retry_policy import FIRST_PAUSE, AttemptOutcome, asked_pause
 from tasks.desk.browse import orders_by_id
 from tasks.desk.leases import HeldLease
-from tasks.fulfilment.channels.interface import Answer, Way
+from tasks.fulfilment.channels.interface import Answer, Channel
 from tasks.fulfilment.queue import (
     Result,
     begin_attempts,
@@ -94,7 +94,7 @@ class SendRun:
         self.lease = lease
         self.order_ids = order_ids
         self.clock = clock
-        self.halted: Verdict | None = None
+        self.halted: AttemptOutcome | None = None
         self.error: Exception | None = None
         self.in_a_row = 0
         self._told: dict[int, OutboxState] = {}
@@ -129,11 +129,11 @@ class SendRun:
             known.append(HandoverNote(due.id, due.order_number, reason))
 
 
-Book = Ledger[Due, Result]
+Book = OutcomeWriter[Due, Result]
 Queue = asyncio.Queue[list[Outgoing] | None]
 
 
-async def send_all(way: Way, run: SendRun) -> None:
+async def send_all(channel: Channel, run: SendRun) -> None:
     """Send all that is due, with a producer that works ahead of the lanes.
 
     Raises:
@@ -144,24 +144,24 @@ async def send_all(way: Way, run: SendRun) -> None:
     Safe to repeat, also with the same run: a new pass over what is still due.
     """
     run.error = None
-    queue: Queue = asyncio.Queue(maxsize=max(1, 2 * BATCH_SIZE // way.group_size))
-    async with Ledger[Due, Result](run.engine, run.write) as book:
+    queue: Queue = asyncio.Queue(maxsize=max(1, 2 * BATCH_SIZE // channel.group_size))
+    async with OutcomeWriter[Due, Result](run.engine, run.write) as book:
         workers = [
-            asyncio.create_task(_produce(way, run, queue, book)),
-            *(asyncio.create_task(_lane(way, run, queue, book)) for _ in range(way.lanes)),
+            asyncio.create_task(_produce(channel, run, queue, book)),
+            *(asyncio.create_task(_lane(channel, run, queue, book)) for _ in range(channel.lanes)),
         ]
         try:
             await asyncio.gather(*workers)
         finally:
-            for one in workers:
-                one.cancel()
+            for worker in workers:
+                worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
     if run.error:
         raise run.error
-    _put_off(run)
+    _postpone_rest(run)
 
 
-async def _produce(way: Way, run: SendRun, queue: Queue, book: Book) -> None:
+async def _produce(channel: Channel, run: SendRun, queue: Queue, book: Book) -> None:
     """Fill the queue batch by batch; the next is made ready while the lanes send the one before."""
     after_id = 0
     try:
@@ -169,11 +169,11 @@ async def _produce(way: Way, run: SendRun, queue: Queue, book: Book) -> None:
             after_id, outgoing, unfit = batch
             for due, result in unfit:
                 book.note(due, result)
-            for start in range(0, len(outgoing), way.group_size):
-                await queue.put(outgoing[start : start + way.group_size])
+            for start in range(0, len(outgoing), channel.group_size):
+                await queue.put(outgoing[start : start + channel.group_size])
     except Exception as error:  # noqa: BLE001 - raised when the lanes have ended
         run.error = run.error or error
-    for _ in range(way.lanes):
+    for _ in range(channel.lanes):
         await queue.put(None)
 
 
@@ -187,8 +187,8 @@ def _next_batch(run: SendRun, after_id: int) -> Batch | None:
     if not due:
         return None
     outgoing, unfit = prepare_batch(run, due)
-    may_go = begin_attempts(run.engine, [one.id for one in outgoing], now=run.clock())
-    return due[-1].id, [one for one in outgoing if one.id in may_go], unfit
+    may_go = begin_attempts(run.engine, [outgoing_order.id for outgoing_order in outgoing], now=run.clock())
+    return due[-1].id, [outgoing_order for outgoing_order in outgoing if outgoing_order.id in may_go], unfit
 
 
 def _due(run: SendRun, after_id: int) -> list[Due]:
@@ -198,19 +198,19 @@ def _due(run: SendRun, after_id: int) -> list[Due]:
 
 def prepare_batch(run: SendRun, due: Sequence[Due]) -> tuple[list[Outgoing], list[tuple[Due, Result]]]:
     """Return what may go, ready to be sent, and what may not, with all reasons."""
-    documents = orders_by_id(run.engine, [one.order_id for one in due])
+    documents = orders_by_id(run.engine, [due_row.order_id for due_row in due])
     outgoing: list[Outgoing] = []
     unfit: list[tuple[Due, Result]] = []
-    for one in due:
-        if one.podos_status == "refunded":
-            refunded = Verdict(OutboxState.FAILED, "the order was refunded in podOS")
-            unfit.append((one, Result(refunded)))
+    for due_row in due:
+        if due_row.podos_status == "refunded":
+            refunded = AttemptOutcome(OutboxState.FAILED, "the order was refunded in podOS")
+            unfit.append((due_row, Result(refunded)))
             continue
-        ready = _made_ready(run, one, documents[one.order_id])
+        ready = _made_ready(run, due_row, documents[due_row.order_id])
         if isinstance(ready, Outgoing):
             outgoing.append(ready)
         else:
-            unfit.append((one, ready))
+            unfit.append((due_row, ready))
     return outgoing, unfit
 
 
@@ -218,7 +218,7 @@ def _made_ready(run: SendRun, due: Due, document: dict[str, Any]) -> Outgoing | 
     """Return an order ready to be sent, or why it can't be."""
     if problems := problems_in({name: getattr(due, name) for name in _DECIDING}):
         remedy = f"correct the row, then: desk outbox resend {due.id}"
-        return Result(Verdict(OutboxState.FAILED, "; ".join([*problems, remedy])), unfit=True)
+        return Result(AttemptOutcome(OutboxState.FAILED, "; ".join([*problems, remedy])), unfit=True)
     try:
         prepared = run.prepare(document)
         if not prepared.problems:
@@ -226,13 +226,13 @@ def _made_ready(run: SendRun, due: Due, document: dict[str, Any]) -> Outgoing | 
     except Exception as error:  # noqa: BLE001 - one odd order keeps no other from being sent
         reason = f"it can't be made ready for {run.settings.fulfiller} (unexpected {type(error).__name__})"
         logger.error("order %s: %s", due.order_id, reason)  # noqa: TRY400 - a traceback may quote its values
-        return Result(Verdict(OutboxState.FAILED, reason), unfit=True)
+        return Result(AttemptOutcome(OutboxState.FAILED, reason), unfit=True)
     return Result(_unfit(prepared.problems), notes=tuple(prepared.notes), unfit=True)
 
 
-def _unfit(problems: Sequence[Problem]) -> Verdict:
+def _unfit(problems: Sequence[Problem]) -> AttemptOutcome:
     told = "; ".join(problem.told for problem in problems)
-    return Verdict(OutboxState.FAILED, told, kept="; ".join(problem.text for problem in problems))
+    return AttemptOutcome(OutboxState.FAILED, told, kept="; ".join(problem.text for problem in problems))
 
 
 def _outgoing(fulfiller: str, due: Due, prepared: Prepared) -> Outgoing:
@@ -242,22 +242,24 @@ def _outgoing(fulfiller: str, due: Due, prepared: Prepared) -> Outgoing:
     return Outgoing(due, key, prepared.document, body, tuple(prepared.notes))
 
 
-async def _lane(way: Way, run: SendRun, queue: Queue, book: Book) -> None:
+async def _lane(channel: Channel, run: SendRun, queue: Queue, book: Book) -> None:
     while (group := await queue.get()) is not None:
         if run.is_over:
             continue  # the queue is emptied, so that the producer comes to its end
         try:
             if run.lease:
                 run.lease.check()
-            answers = await _send_group(way, run, group)
-            for one in group:
-                if answer := answers.get(one.id):
-                    book.note(one.due, Result(answer.verdict, answer.reference, one.notes))
+            answers = await _send_group(channel, run, group)
+            for outgoing_order in group:
+                if answer := answers.get(outgoing_order.id):
+                    book.note(
+                        outgoing_order.due, Result(answer.verdict, answer.reference, outgoing_order.notes)
+                    )
         except Exception as error:  # noqa: BLE001 - raised when the other lanes have ended
             run.error = run.error or error
 
 
-async def _send_group(way: Way, run: SendRun, group: Sequence[Outgoing]) -> dict[int, Answer]:
+async def _send_group(channel: Channel, run: SendRun, group: Sequence[Outgoing]) -> dict[int, Answer]:
     """Send a group, again after a short pause where it got no clear answer."""
     answers: dict[int, Answer] = {}
     left = list(group)
@@ -265,17 +267,24 @@ async def _send_group(way: Way, run: SendRun, group: Sequence[Outgoing]) -> dict
         await run.calm.wait()
         if run.is_over:
             return answers
-        answers |= await way.send(left)
-        left = [one for one in left if answers[one.id].verdict.state is OutboxState.WAITING]
+        answers |= await channel.send(left)
+        left = [
+            outgoing_order
+            for outgoing_order in left
+            if answers[outgoing_order.id].verdict.state is OutboxState.WAITING
+        ]
         if not left:
             run.in_a_row = 0
             return answers
-        left = [one._replace(due=one.due._replace(first_attempt_at=run.clock())) for one in left]
+        left = [
+            outgoing_order._replace(due=outgoing_order.due._replace(first_attempt_at=run.clock()))
+            for outgoing_order in left
+        ]
         await _wait_or_halt(run, answers[left[0].id].verdict, number)
     return answers
 
 
-async def _wait_or_halt(run: SendRun, verdict: Verdict, number: int) -> None:
+async def _wait_or_halt(run: SendRun, verdict: AttemptOutcome, number: int) -> None:
     run.in_a_row += 1
     asked = verdict.retry_after_seconds or 0.0
     if run.in_a_row >= TROUBLE or asked > LONGEST_WAIT_SECONDS:
@@ -289,7 +298,7 @@ async def _wait_or_halt(run: SendRun, verdict: Verdict, number: int) -> None:
             run.calm.set()
 
 
-def _put_off(run: SendRun) -> None:
+def _postpone_rest(run: SendRun) -> None:
     """After the fulfiller asked for a pause or was down: let all that is due wait, without an attempt."""
     if run.halted:
         run.report.paused = run.halted.reason
@@ -308,6 +317,6 @@ def count_sendable(run: SendRun) -> int:
 
 
 @step("hand orders over", run_name="hand orders over")
-async def hand_over(way: Way, run: SendRun) -> None:
+async def hand_over(channel: Channel, run: SendRun) -> None:
     """Send all that is due (see ``send_all``). Repeating is a new pass over what is still due."""
-    await send_all(way, run)
+    await send_all(channel, run)

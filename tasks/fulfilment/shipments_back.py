@@ -1,4 +1,4 @@
-"""Bring shipments of handed-over orders back from where they are printed, into the shipments table."""
+"""Fetch the shipments of handed-over orders from the printer into the shipments table."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LONGEST_PAUSE = timedelta(hours=6)
 AFTER_A_PARCEL = timedelta(days=1)
 
 
-async def fetch_shipments(engine: Engine, way: OrderDesk, fulfiller: str, *, now: datetime) -> int:
+async def fetch_shipments(engine: Engine, channel: OrderDesk, fulfiller: str, *, now: datetime) -> int:
     """Take the shipments of orders that are due for a look; return how many are new. Safe to repeat.
 
     Raises:
@@ -39,17 +39,19 @@ async def fetch_shipments(engine: Engine, way: OrderDesk, fulfiller: str, *, now
         found := due_for_a_look(engine, fulfiller, now=now, limit=min(BATCH_SIZE, LOOKS_PER_RUN - looks))
     ):
         looks += len(found)
-        for one in found:
-            if problems := problems_in({"reference": one.reference}):
+        for order in found:
+            if problems := problems_in({"reference": order.reference}):
                 reason = f"its shipments are not looked for: {problems[0]}"
-                pass_over(engine, one.id, reason, until=now + LONGEST_PAUSE)
+                pass_over(engine, order.id, reason, until=now + LONGEST_PAUSE)
                 continue
-            parcels = [_clean(one.order_id, parcel, maps) for parcel in await way.shipments_of(one.reference)]
+            parcels = [
+                _clean(order.order_id, parcel, maps) for parcel in await channel.shipments_of(order.reference)
+            ]
             usable = [parcel for parcel in parcels if parcel]
             count += take_shipments(engine, usable, now=now) if usable else 0
-            has_shipped = one.has_shipped or bool(usable)
+            has_shipped = order.has_shipped or bool(usable)
             look_again_at(
-                engine, {one.id: now + pause_before_next_look(now - one.at, has_shipped=has_shipped)}
+                engine, {order.id: now + pause_before_next_look(now - order.at, has_shipped=has_shipped)}
             )
     return count
 
@@ -61,16 +63,16 @@ def pause_before_next_look(age: timedelta, *, has_shipped: bool) -> timedelta:
     return min(max(age / 4, SHORTEST_PAUSE), LONGEST_PAUSE)
 
 
-def _clean(order_id: int, one: ComingBack, maps: Maps) -> NewShipment | None:
+def _clean(order_id: int, parcel: ComingBack, maps: Maps) -> NewShipment | None:
     """Return a parcel with the desk's name of its carrier; None if it can't be used, or its map stops it."""
-    courier = map_carrier(maps, one.courier)
+    courier = map_carrier(maps, parcel.courier)
     if courier is None:
         logger.warning(
             "order %s shipped, but its carrier has no mapping: see desk maps show", desk_reference(order_id)
         )
         return None
     try:
-        return NewShipment(order_id, clean_courier(courier), clean_code(one.code), one.url)
+        return NewShipment(order_id, clean_courier(courier), clean_code(parcel.code), parcel.url)
     except UnfitShipmentError as error:
         logger.warning("order %s shipped, but: %s", desk_reference(order_id), error)
         return None

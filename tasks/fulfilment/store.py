@@ -1,4 +1,4 @@
-"""What people do with handovers: queue, look, resend; and hold or release an order."""
+"""Queue, list and resend handovers; hold and release orders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What changed in podOS since the desk looked last, and what follows from it: pure, no SQL, no clock.
+"""Plan what to do about changes of orders in podOS. Pure: no SQL, no clock.
 
 What podOS said is known by its digests, not by the order's columns: those may have been edited here.
 """
@@ -18,14 +18,14 @@ from models.upstream import (
     HELD_FROZEN,
     HELD_REFUNDED,
     ChangeKind,
+    ChangePlan,
     ChangeState,
-    HandoverHere,
-    Here,
-    ItemHere,
-    Judgement,
+    DeskHandover,
+    DeskItem,
+    LocalOrder,
     NewChange,
     Noted,
-    SeenAgain,
+    RemoteOrder,
     Values,
 )
 
@@ -58,12 +58,12 @@ def _digest(value: object) -> str:
 
 
 def is_refunded(status: str) -> bool:
-    """Tell whether a status means that the order was canceled; podOS has no other word for it."""
+    """Return whether a status means that the order was canceled; podOS has no other word for it."""
     return status.strip().casefold() == REFUNDED
 
 
-def needs_a_look(here: Here, there: SeenAgain) -> bool:
-    """Tell whether something changed that the desk must act on; a mere step of production is not."""
+def needs_a_look(here: LocalOrder, there: RemoteOrder) -> bool:
+    """Return whether something changed that the desk must act on; a mere step of production is not."""
     return (
         is_refunded(here.podos_status) is not is_refunded(there.order.podos_status)
         or here.is_frozen is not there.is_frozen
@@ -72,7 +72,7 @@ def needs_a_look(here: Here, there: SeenAgain) -> bool:
     )
 
 
-def judge(here: Here, there: SeenAgain, *, canceled_folder: str) -> Judgement:
+def plan_change(here: LocalOrder, there: RemoteOrder, *, canceled_folder: str) -> ChangePlan:
     """Return what follows from how podOS shows an order now.
 
     Args:
@@ -83,7 +83,7 @@ def judge(here: Here, there: SeenAgain, *, canceled_folder: str) -> Judgement:
     Safe to repeat: once the judgement is written, the same ``there`` changes nothing any more.
     """
     erased = here.address is None
-    done = Judgement(
+    done = ChangePlan(
         here.id,
         here.source_id,
         here.hold_reason,
@@ -113,7 +113,7 @@ def our_hold(status: str, *, is_frozen: bool) -> str | None:
     return HELD_FROZEN if is_frozen else None
 
 
-def _hold_after(here: Here, there: SeenAgain) -> str | None:
+def _hold_after(here: LocalOrder, there: RemoteOrder) -> str | None:
     """Return the hold from now on: ours follows podOS, a person's or a rule's stays."""
     before = our_hold(here.podos_status, is_frozen=here.is_frozen)
     after = our_hold(there.order.podos_status, is_frozen=there.is_frozen)
@@ -122,15 +122,19 @@ def _hold_after(here: Here, there: SeenAgain) -> str | None:
     return after
 
 
-def _cancel(done: Judgement, here: Here, folder: str) -> None:
+def _cancel(done: ChangePlan, here: LocalOrder, folder: str) -> None:
     if here.is_shipped:
         _after_shipping(done, "refunded")
         return
     target = folder or here.folder
     if target.casefold() != here.folder.casefold():
         done.move_to, done.why = target, HELD_REFUNDED
-    waiting = [one for one in here.handovers if one.state == OutboxState.WAITING.value and not one.is_begun]
-    done.void = [one.id for one in waiting]
+    waiting = [
+        handover
+        for handover in here.handovers
+        if handover.state == OutboxState.WAITING.value and not handover.is_begun
+    ]
+    done.void = [handover.id for handover in waiting]
     ends = f"; no longer waits for {_fulfillers(waiting)}" if waiting else ""
     done.history.append("refunded before it shipped: it is held" + ends + _warning(here))
     change = ({"status": here.podos_status, "folder": here.folder}, {"status": REFUNDED, "folder": target})
@@ -140,21 +144,21 @@ def _cancel(done: Judgement, here: Here, folder: str) -> None:
     done.noted.append(Noted.CANCELED)
 
 
-def _bring_back(done: Judgement, here: Here, there: SeenAgain) -> None:
+def _bring_back(done: ChangePlan, here: LocalOrder, there: RemoteOrder) -> None:
     status = there.order.podos_status
     if here.is_shipped:
         _after_shipping(done, f"no longer refunded, now {_plain(status)}")
         return
-    ours = [one for one in here.changes if one.kind == ChangeKind.STATUS]
+    ours = [change for change in here.changes if change.kind == ChangeKind.STATUS]
     folder = here.folder
     if ours and is_refunded(ours[-1].after.get("status") or ""):
         put, origin = ours[-1].after.get("folder") or "", ours[-1].before.get("folder") or ""
         if put.casefold() == here.folder.casefold() and origin.casefold() != put.casefold():
             done.move_to, done.why, folder = origin, "no longer refunded in podOS", origin
     done.revive = [
-        one.id
-        for one in here.handovers
-        if one.state == OutboxState.VOIDED.value and one.reason == HELD_REFUNDED
+        handover.id
+        for handover in here.handovers
+        if handover.state == OutboxState.VOIDED.value and handover.reason == HELD_REFUNDED
     ]
     goes = "it is to be produced again" if done.move_to or not ours else "it stays where it is"
     held = "; it is held, because it is frozen" if there.is_frozen else ""
@@ -165,7 +169,7 @@ def _bring_back(done: Judgement, here: Here, there: SeenAgain) -> None:
     done.noted.append(Noted.PAID_AGAIN)
 
 
-def _freeze(done: Judgement, here: Here, there: SeenAgain) -> None:
+def _freeze(done: ChangePlan, here: LocalOrder, there: RemoteOrder) -> None:
     known = ", ".join(reason for reason in there.frozen_reasons if _REASON.fullmatch(reason))
     said = f"frozen ({known})" if known else "frozen"
     if here.is_shipped:
@@ -179,7 +183,7 @@ def _freeze(done: Judgement, here: Here, there: SeenAgain) -> None:
     done.noted.append(Noted.HELD)
 
 
-def _thaw(done: Judgement, here: Here) -> None:
+def _thaw(done: ChangePlan, here: LocalOrder) -> None:
     if here.is_shipped:
         _after_shipping(done, "no longer frozen")
         return
@@ -195,8 +199,8 @@ def _thaw(done: Judgement, here: Here) -> None:
 
 
 def _compare(
-    done: Judgement,
-    here: Here,
+    done: ChangePlan,
+    here: LocalOrder,
     kind: ChangeKind,
     digest: str | None,
     now: str | None,
@@ -223,7 +227,7 @@ def _compare(
 
 
 def is_another(digest: str | None, now: str, *, differs: bool, is_shipped: bool) -> bool:
-    """Tell whether podOS says something else than last time.
+    """Return whether podOS says something else than last time.
 
     Where nobody kept what it said, the desk's own values stand for it; after shipping that is no news.
     """
@@ -232,14 +236,14 @@ def is_another(digest: str | None, now: str, *, differs: bool, is_shipped: bool)
     return digest != now
 
 
-def _addresses(here: Here, there: SeenAgain) -> tuple[Values, Values]:
+def _addresses(here: LocalOrder, there: RemoteOrder) -> tuple[Values, Values]:
     """Return the fields of the address in which podOS and the desk differ: the desk's, and podOS's."""
     if here.address is None:
         return {}, {}
     return _differing(here.address, {name: getattr(there.order, name) for name in ADDRESS})
 
 
-def _artwork(here: Here, there: SeenAgain) -> tuple[Values, Values]:
+def _artwork(here: LocalOrder, there: RemoteOrder) -> tuple[Values, Values]:
     """Return the fields of items and prints in which podOS and the desk differ."""
     ours = {name: text for position, item in enumerate(here.items, 1) for name, text in _here(position, item)}
     theirs = {
@@ -250,7 +254,7 @@ def _artwork(here: Here, there: SeenAgain) -> tuple[Values, Values]:
     return _differing(ours, theirs)
 
 
-def _here(position: int, item: ItemHere) -> Iterator[tuple[str, str | None]]:
+def _here(position: int, item: DeskItem) -> Iterator[tuple[str, str | None]]:
     yield f"item {position} quantity", str(item.quantity)
     yield f"item {position} sku", item.sku
     for key, text in item.metadata.items():
@@ -259,7 +263,7 @@ def _here(position: int, item: ItemHere) -> Iterator[tuple[str, str | None]]:
 
 
 def _there(position: int, item: NewItem, *, is_new: bool) -> Iterator[tuple[str, str | None]]:
-    yield from _here(position, ItemHere(item.sku, item.quantity, item.metadata))
+    yield from _here(position, DeskItem(item.sku, item.quantity, item.metadata))
     if is_new:
         yield f"item {position} name", item.name
         yield f"item {position} source_item_id", item.source_item_id
@@ -271,39 +275,44 @@ def _differing(ours: Values, theirs: Values) -> tuple[Values, Values]:
     return {name: ours.get(name) for name in names}, {name: theirs.get(name) for name in names}
 
 
-def _open(here: Here, kind: ChangeKind, state: ChangeState) -> dict[int, ChangeState]:
-    return {one.id: state for one in here.changes if one.kind == kind and one.state == ChangeState.OPEN}
+def _open(here: LocalOrder, kind: ChangeKind, state: ChangeState) -> dict[int, ChangeState]:
+    return {
+        change.id: state
+        for change in here.changes
+        if change.kind == kind and change.state == ChangeState.OPEN
+    }
 
 
-def _after_shipping(done: Judgement, what: str) -> None:
+def _after_shipping(done: ChangePlan, what: str) -> None:
     done.history.append(f"{what} after it was shipped: nothing is changed here")
     done.noted.append(Noted.AFTER_SHIPPING)
 
 
-def handed_over(handovers: Sequence[HandoverHere]) -> list[HandoverHere]:
+def handed_over(handovers: Sequence[DeskHandover]) -> list[DeskHandover]:
     """Return the handovers of orders that the fulfiller has, or may have."""
     return [
-        one
-        for one in handovers
-        if one.state in _HANDED_OVER or (one.state == OutboxState.WAITING.value and one.is_begun)
+        handover
+        for handover in handovers
+        if handover.state in _HANDED_OVER
+        or (handover.state == OutboxState.WAITING.value and handover.is_begun)
     ]
 
 
-def _flag_if_handed_over(here: Here) -> ChangeState:
+def _flag_if_handed_over(here: LocalOrder) -> ChangeState:
     return ChangeState.OPEN if handed_over(here.handovers) else ChangeState.SETTLED
 
 
-def _warning(here: Here) -> str:
+def _warning(here: LocalOrder) -> str:
     """Return what a person must know who can stop a parcel: fulfillers have no way to be told by us."""
     having = handed_over(here.handovers)
-    sure = [one for one in having if one.state in _HANDED_OVER]
-    maybe = [one for one in having if one.state not in _HANDED_OVER]
+    sure = [handover for handover in having if handover.state in _HANDED_OVER]
+    maybe = [handover for handover in having if handover.state not in _HANDED_OVER]
     words = f"; {_fulfillers(sure)} has it already: tell them" if sure else ""
     return words + (f"; {_fulfillers(maybe)} may have it: ask them" if maybe else "")
 
 
-def _fulfillers(handovers: Sequence[HandoverHere]) -> str:
-    return ", ".join(sorted({one.fulfiller for one in handovers}))
+def _fulfillers(handovers: Sequence[DeskHandover]) -> str:
+    return ", ".join(sorted({handover.fulfiller for handover in handovers}))
 
 
 def _named(fields: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Fetch the next orders from podOS, a batch at a time."""
+"""Fetch orders from podOS in batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write a batch into the desk: rows, counts and mark in one transaction. Loading twice changes nothing."""
+"""Load a batch into the desk: rows, counts and watermark in one transaction. Idempotent."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from models.filters import ImportSettings
 from models.orders import NewOrder
 from models.reports import SKIPPED, Attention, ImportReport, Outcome
 from models.rules import RuleEvent
-from models.upstream import Judgement, Noted
-from tasks.concurrency import beside
+from models.upstream import ChangePlan, Noted
+from tasks.concurrency import run_in_thread
 from tasks.desk.engine import reading, writing
 from tasks.desk.errors import UnusableRuleError
 from tasks.desk.events import note_event
 from tasks.desk.folders import folder_id
 from tasks.desk.history import add_history
 from tasks.desk.leases import HeldLease
-from tasks.desk.runs import move_mark, record_progress
-from tasks.imports import rejected as set_aside
-from tasks.imports.remote_changes import judge_changes, note_changes
+from tasks.desk.runs import move_watermark, record_progress
+from tasks.imports import rejected
+from tasks.imports.remote_changes import note_changes, plan_changes
 from tasks.imports.store import existing_source_ids, insert_orders, last_looks
 from tasks.imports.transform import Prepared
-from tasks.imports.windows import furthest_mark
+from tasks.imports.windows import cap_watermark
 from tasks.podos.clock import PodosClock
 from tasks.podos.scan import Batch
 from tasks.prefect_api.step import step
@@ -111,7 +111,7 @@ class BatchResult:
     __slots__ = ("attention", "changes", "outcomes")
 
     def __init__(
-        self, outcomes: dict[str, Outcome], attention: list[Attention], changes: Sequence[Judgement] = ()
+        self, outcomes: dict[str, Outcome], attention: list[Attention], changes: Sequence[ChangePlan] = ()
     ) -> None:
         self.outcomes = outcomes
         self.attention = attention
@@ -137,7 +137,7 @@ def load(prepared: Prepared, run: ImportRunContext, *, now: datetime) -> None:
             ids = [order.source_id for order in prepared.orders]
             there = existing_source_ids(connection, run.settings.project, ids)
             result = _judge(connection, prepared, run.settings.project, there)
-            result.changes = judge_changes(connection, prepared.again, run.settings, began_at=run.began_at)
+            result.changes = plan_changes(connection, prepared.again, run.settings, began_at=run.began_at)
         report = tally(run.report, result, run.outcomes)
     else:
         if run.lease:
@@ -147,8 +147,8 @@ def load(prepared: Prepared, run: ImportRunContext, *, now: datetime) -> None:
             report = tally(run.report, result, run.outcomes)
             record_progress(connection, report)
             if prepared.read_to:
-                mark_at = furthest_mark(prepared.read_to, now, run.podos_now)
-                move_mark(connection, run.settings, mark_at, run.run_id)
+                mark_at = cap_watermark(prepared.read_to, now, run.podos_now)
+                move_watermark(connection, run.settings, mark_at, run.run_id)
         run.to_announce += _events(result, run.settings)
     run.report = report
     if run.outcomes is not None:
@@ -163,10 +163,10 @@ async def load_while_reading(prepared: Prepared, run: ImportRunContext, *, now: 
     if prepared.came_quickly:
         load(prepared, run, now=now)
     else:
-        await beside(load, prepared, run, now=now)
+        await run_in_thread(load, prepared, run, now=now)
 
 
-def recognize(batch: Batch, run: ImportRunContext) -> None:
+def find_known(batch: Batch, run: ImportRunContext) -> None:
     """Note which rows of a batch the desk has by now: they are compared, not imported. Safe to repeat.
 
     One whose date is the same is not compared again, once the desk saw it well after that date.
@@ -179,7 +179,7 @@ def recognize(batch: Batch, run: ImportRunContext) -> None:
 
 
 def _is_open(date_now: datetime | None, date: datetime | None, seen_at: datetime) -> bool:
-    """Tell whether podOS may have changed an order: dates are whole seconds, two changes can share one."""
+    """Return whether podOS may have changed an order: dates are whole seconds, two changes can share one."""
     return date is None or date_now != date or seen_at - date < SECOND_IS_OVER
 
 
@@ -188,13 +188,13 @@ def _events(result: BatchResult, settings: ImportSettings) -> list[dict[str, Any
     return [
         {
             "event": ORDER_CHANGED,
-            "id": one.order_id,
-            "source_id": one.source_id,
+            "id": change.order_id,
+            "source_id": change.source_id,
             "change": noted.value,
             **known,
         }
-        for one in result.changes
-        for noted in one.noted
+        for change in result.changes
+        for noted in change.noted
         if noted is not Noted.AFTER_SHIPPING
     ]
 
@@ -230,9 +230,9 @@ def _write(connection: Connection, prepared: Prepared, run: ImportRunContext, no
     there = {order.source_id for order in prepared.orders} - inserted.keys()
     result = _judge(connection, prepared, settings.project, there)
     note_event(connection, inserted.values(), RuleEvent.IMPORTED, now=now)
-    notes = [(inserted[one.source_id], "needs attention", one.reason) for one in result.attention]
+    notes = [(inserted[problem.source_id], "needs attention", problem.reason) for problem in result.attention]
     add_history(connection, notes, at=now)
-    _set_aside(connection, prepared, result, run, now)
+    _write_rejected(connection, prepared, result, run, now)
     if prepared.again:
         result.changes = note_changes(
             connection, prepared.again, settings, run_id=run.run_id, began_at=run.began_at, now=now
@@ -251,16 +251,16 @@ def _folders_of(connection: Connection, orders: list[NewOrder], folder: str) -> 
     return [attention if order.attention else usual for order in orders]
 
 
-def _set_aside(
+def _write_rejected(
     connection: Connection, prepared: Prepared, result: BatchResult, run: ImportRunContext, now: datetime
 ) -> None:
     rows = [
-        set_aside.SetAside(row.key, row.id, row.reason, row.payload)
+        rejected.Rejection(row.key, row.id, row.reason, row.payload)
         for row in prepared.unreadable
         if result.outcomes[row.key] is Outcome.REJECTED
     ]
     settings = run.settings
-    set_aside.set_aside(
+    rejected.write_rejected(
         connection,
         rows,
         integration=settings.integration,
@@ -269,7 +269,7 @@ def _set_aside(
         now=now,
     )
     readable = [id_ for id_, outcome in result.outcomes.items() if outcome is not Outcome.REJECTED]
-    set_aside.take_back(connection, settings.project, readable)
+    rejected.take_back(connection, settings.project, readable)
 
 
 def tally(report: ImportReport, result: BatchResult, outcomes: dict[str, Outcome] | None) -> ImportReport:
@@ -293,11 +293,11 @@ def tally(report: ImportReport, result: BatchResult, outcomes: dict[str, Outcome
         known = examples.setdefault(outcome, [])
         if outcome in EXPLAINED and len(known) < MAX_EXAMPLES:
             known.append(source_id)
-    changed = Counter(noted for one in result.changes for noted in one.noted)
+    changed = Counter(noted for change in result.changes for noted in change.noted)
     return replace(
         report,
         counts=counts,
-        changed={one: count + changed[one] for one, count in report.changed.items()},
+        changed={kind: count + changed[kind] for kind, count in report.changed.items()},
         examples=examples,
         needs_attention=report.needs_attention + len(result.attention),
         attention=(report.attention + result.attention)[:MAX_ATTENTION],

@@ -1,4 +1,4 @@
-"""Orders that could not be read: kept with their payload until they can."""
+"""Store rejected orders with their payload until they can be read (dead letter)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _CHUNK = 500
 
 
 @dataclass(frozen=True)
-class SetAside:
-    """An order to set aside; ``key`` tells it from others where it has no id."""
+class Rejection:
+    """An order to reject; ``key`` identifies it where it has no id."""
 
     key: str
     source_id: str | None
@@ -27,9 +27,9 @@ class SetAside:
     payload: str
 
 
-def set_aside(
+def write_rejected(
     connection: Connection,
-    orders: Sequence[SetAside],
+    orders: Sequence[Rejection],
     *,
     integration: str,
     project: str,

@@ -1,4 +1,4 @@
-"""Look at the orders that were set aside. The payload is never shown: it holds personal data."""
+"""List rejected orders. The payload is never shown: it holds personal data."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class RejectedSummary:
 
 
 def list_rejected(engine: Engine, *, integration: str | None = None) -> list[RejectedSummary]:
-    """Return the orders that are set aside, the newest first.
+    """Return the rejected orders, newest first.
 
     Args:
         engine: the desk.

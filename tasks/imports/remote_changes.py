@@ -1,4 +1,4 @@
-"""Write into the desk what podOS changed of its orders: once, in the transaction of the mark."""
+"""Write podOS's changes of orders into the desk, once, in the transaction of the watermark."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from models.filters import ImportSettings
 from models.unreadable import is_readable
 from models.upstream import (
     HELD_REFUNDED,
-    HandoverHere,
-    Here,
-    ItemHere,
-    Judgement,
+    ChangePlan,
+    DeskHandover,
+    DeskItem,
+    LocalOrder,
     PastChange,
-    SeenAgain,
+    RemoteOrder,
 )
 from tasks.delivery.store import AFRESH
 from tasks.desk.folders import folder_id, place_orders
 from tasks.desk.history import add_history
-from tasks.imports.changes import ADDRESS, COMPLETE, is_refunded, judge, needs_a_look
+from tasks.imports.changes import ADDRESS, COMPLETE, is_refunded, needs_a_look, plan_change
 
 ORDERS: Table = Order.__table__  # type: ignore[attr-defined]
 ITEMS: Table = OrderItem.__table__  # type: ignore[attr-defined]
@@ -57,26 +57,26 @@ _COLUMNS = (
     *ADDRESS,
 )
 
-Pair = tuple[Here, SeenAgain]
+Pair = tuple[LocalOrder, RemoteOrder]
 
 
-def judge_changes(
-    connection: Connection, again: Sequence[SeenAgain], settings: ImportSettings, *, began_at: datetime
-) -> list[Judgement]:
+def plan_changes(
+    connection: Connection, again: Sequence[RemoteOrder], settings: ImportSettings, *, began_at: datetime
+) -> list[ChangePlan]:
     """Return what follows from how podOS shows orders of the desk now; nothing is written."""
     looks, _ = _sift(connection, again, settings, began_at)
-    return [judge(here, there, canceled_folder=settings.canceled_folder) for here, there in looks]
+    return [plan_change(here, there, canceled_folder=settings.canceled_folder) for here, there in looks]
 
 
 def note_changes(
     connection: Connection,
-    again: Sequence[SeenAgain],
+    again: Sequence[RemoteOrder],
     settings: ImportSettings,
     *,
     run_id: int,
     began_at: datetime,
     now: datetime,
-) -> list[Judgement]:
+) -> list[ChangePlan]:
     """Note what podOS changed: status, hold, folder, history, and the new values beside the old ones.
 
     Args:
@@ -97,24 +97,24 @@ def note_changes(
     _write_steps(connection, steps, now)
     if not looks:
         return []
-    there = {one.source_id: one for _, one in looks}
+    there = {remote.source_id: remote for _, remote in looks}
     _hold_still(connection, looks, settings)
     looks, late = _sift(connection, list(there.values()), settings, began_at)
     _write_steps(connection, late, now)
-    done = [judge(here, there, canceled_folder=settings.canceled_folder) for here, there in looks]
+    done = [plan_change(here, there, canceled_folder=settings.canceled_folder) for here, there in looks]
     _write_orders(connection, looks, done, now)
     _write_changes(connection, done, run_id=run_id, now=now)
     _write_handovers(connection, done)
-    add_history(connection, [(one.order_id, EVENT, line) for one in done for line in one.history], at=now)
+    add_history(connection, [(plan.order_id, EVENT, line) for plan in done for line in plan.history], at=now)
     _move(connection, done)
     return done
 
 
 def _sift(
-    connection: Connection, again: Sequence[SeenAgain], settings: ImportSettings, began_at: datetime
+    connection: Connection, again: Sequence[RemoteOrder], settings: ImportSettings, began_at: datetime
 ) -> tuple[list[Pair], list[Pair]]:
     """Return the orders that need a look, with all that it takes, and those that only went a step on."""
-    theirs = {one.source_id: one for one in again}
+    theirs = {remote.source_id: remote for remote in again}
     looks, steps = [], []
     for row in _rows(connection, settings.project, sorted(theirs)):
         here, there = _here(row), theirs[row.source_id]
@@ -136,9 +136,9 @@ def _rows(connection: Connection, project: str, source_ids: Sequence[str]) -> It
         yield from connection.execute(query.where(mine).order_by(ORDERS.c.id))
 
 
-def _here(row: Row[Any]) -> Here:
+def _here(row: Row[Any]) -> LocalOrder:
     values = row._mapping
-    return Here(
+    return LocalOrder(
         row.id,
         row.source_id,
         str(row.folder_id),
@@ -186,23 +186,23 @@ def _by_order(
         yield from connection.execute(query.where(column.in_(ids[start : start + _CHUNK])))
 
 
-def _items(connection: Connection, ids: Sequence[int]) -> Mapping[int, list[ItemHere]]:
-    found: dict[int, list[ItemHere]] = defaultdict(list)
+def _items(connection: Connection, ids: Sequence[int]) -> Mapping[int, list[DeskItem]]:
+    found: dict[int, list[DeskItem]] = defaultdict(list)
     columns = (ITEMS.c[name] for name in ("order_id", "sku", "quantity", "metadata"))
     query = select(*columns).order_by(ITEMS.c.order_id, ITEMS.c.position)
     for order_id, *item in _by_order(connection, query, ITEMS.c.order_id, ids):
-        found[order_id].append(ItemHere(*item))
+        found[order_id].append(DeskItem(*item))
     return found
 
 
-def _handovers(connection: Connection, ids: Sequence[int]) -> Mapping[int, list[HandoverHere]]:
-    found: dict[int, list[HandoverHere]] = defaultdict(list)
+def _handovers(connection: Connection, ids: Sequence[int]) -> Mapping[int, list[DeskHandover]]:
+    found: dict[int, list[DeskHandover]] = defaultdict(list)
     names = ("order_id", "id", "fulfiller", "state", "first_attempt_at", "reason")
     query = select(*(HANDOVERS.c[name] for name in names)).order_by(HANDOVERS.c.id)
     for order_id, id_, fulfiller, state, begun_at, reason in _by_order(
         connection, query, HANDOVERS.c.order_id, ids
     ):
-        found[order_id].append(HandoverHere(id_, fulfiller, state, begun_at is not None, reason))
+        found[order_id].append(DeskHandover(id_, fulfiller, state, begun_at is not None, reason))
     return found
 
 
@@ -238,7 +238,7 @@ def _hold_still(connection: Connection, looks: Sequence[Pair], settings: ImportS
         connection.execute(select(ORDERS.c.id).where(mine).order_by(ORDERS.c.id).with_for_update()).all()
 
 
-def _said(here: Here, there: SeenAgain, now: datetime) -> dict[str, Any]:
+def _said(here: LocalOrder, there: RemoteOrder, now: datetime) -> dict[str, Any]:
     """Return what podOS says now, as parameters of an update; a null date does not replace a known one."""
     return {
         "row_id": here.id,
@@ -269,7 +269,7 @@ def _write_steps(connection: Connection, steps: Collection[Pair], now: datetime)
 
 
 def _write_orders(
-    connection: Connection, looks: Sequence[Pair], done: Sequence[Judgement], now: datetime
+    connection: Connection, looks: Sequence[Pair], done: Sequence[ChangePlan], now: datetime
 ) -> None:
     if not looks:
         return
@@ -278,24 +278,24 @@ def _write_orders(
         {
             **_said(here, there, now),
             "new_podos_frozen": there.is_frozen,
-            "new_address_digest": one.address_digest,
-            "new_artwork_digest": one.artwork_digest,
-            "new_hold_reason": one.hold_reason,
+            "new_address_digest": plan.address_digest,
+            "new_artwork_digest": plan.artwork_digest,
+            "new_hold_reason": plan.hold_reason,
         }
-        for (here, there), one in zip(looks, done, strict=True)
+        for (here, there), plan in zip(looks, done, strict=True)
     ]
     statement = update(ORDERS).where(ORDERS.c.id == bindparam("row_id")).values(_STATUS | values)
     connection.execute(statement, rows)
 
 
-def _write_changes(connection: Connection, done: Sequence[Judgement], *, run_id: int, now: datetime) -> None:
-    closed = [{"row_id": id_, "then": state.value} for one in done for id_, state in one.close.items()]
+def _write_changes(connection: Connection, done: Sequence[ChangePlan], *, run_id: int, now: datetime) -> None:
+    closed = [{"row_id": id_, "then": state.value} for plan in done for id_, state in plan.close.items()]
     if closed:  # first: an order has one open change of each kind
         this = CHANGES.c.id == bindparam("row_id")
         connection.execute(update(CHANGES).where(this).values(state=bindparam("then")), closed)
     rows = [
         {
-            "order_id": one.order_id,
+            "order_id": plan.order_id,
             "run_id": run_id,
             "at": now,
             "kind": change.kind.value,
@@ -303,28 +303,28 @@ def _write_changes(connection: Connection, done: Sequence[Judgement], *, run_id:
             "old_values": dict(change.before),
             "new_values": dict(change.after),
         }
-        for one in done
-        for change in one.changes
+        for plan in done
+        for change in plan.changes
     ]
     if rows:
         connection.execute(CHANGES.insert(), rows)
 
 
-def _write_handovers(connection: Connection, done: Sequence[Judgement]) -> None:
+def _write_handovers(connection: Connection, done: Sequence[ChangePlan]) -> None:
     stopped = {"state": OutboxState.VOIDED.value, "next_attempt_at": None, "reason": HELD_REFUNDED}
     for ids, values in (
-        ([id_ for one in done for id_ in one.void], stopped),
-        ([id_ for one in done for id_ in one.revive], AFRESH),
+        ([id_ for plan in done for id_ in plan.void], stopped),
+        ([id_ for plan in done for id_ in plan.revive], AFRESH),
     ):
         for start in range(0, len(ids), _CHUNK):
             mine = HANDOVERS.c.id.in_(ids[start : start + _CHUNK])
             connection.execute(update(HANDOVERS).where(mine).values(values))
 
 
-def _move(connection: Connection, done: Sequence[Judgement]) -> None:
+def _move(connection: Connection, done: Sequence[ChangePlan]) -> None:
     moves: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for one in done:
-        if one.move_to:
-            moves[one.move_to, one.why].append(one.order_id)
+    for plan in done:
+        if plan.move_to:
+            moves[plan.move_to, plan.why].append(plan.order_id)
     for (folder, why), ids in moves.items():
         place_orders(connection, ids, folder, by=why)

@@ -1,4 +1,4 @@
-"""Changes that podOS made, as people see and settle them: listed, taken over, or passed over."""
+"""Accept or dismiss the changes that podOS made to orders."""
 
 from __future__ import annotations
 
@@ -71,13 +71,14 @@ def _settle(
         changes = [change for id_ in ids for change in _flagged(connection, id_)]
         for change in changes:
             write(connection, change)
-        mine = CHANGES.c.id.in_([one.id for one in changes])
+        mine = CHANGES.c.id.in_([change.id for change in changes])
         connection.execute(update(CHANGES).where(mine).values(state=state.value))
         history = [
-            (one.order_id, "change settled", f"{one.kind}: {_said(one, state, words)}") for one in changes
+            (change.order_id, "change settled", f"{change.kind}: {_said(change, state, words)}")
+            for change in changes
         ]
         add_history(connection, history, at=now)
-    return [one.id for one in changes]
+    return [change.id for change in changes]
 
 
 def _said(change: ChangeSummary, state: ChangeState, words: str) -> str:

@@ -59,7 +59,7 @@ def _existing(
 
 
 def holds_orders(engine: Engine, project: str) -> bool:
-    """Tell whether the desk has an order of a project."""
+    """Return whether the desk has an order of a project."""
     with reading(engine) as connection:
         query = select(ORDERS.c.id).where(ORDERS.c.project == project).limit(1)
         return connection.execute(query).first() is not None

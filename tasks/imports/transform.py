@@ -17,7 +17,7 @@ from models.filters import CountryMode, ImportSettings
 from models.orders import NewItem, NewOrder
 from models.podos import Application, Fulfillment, FulfillmentItem, Price
 from models.reports import Outcome
-from models.upstream import SeenAgain
+from models.upstream import RemoteOrder
 from tasks.podos.parsing import Unreadable
 from tasks.podos.scan import Batch
 from tasks.prefect_api.foreign_errors import in_own_words
@@ -44,7 +44,7 @@ class Prepared:
         orders: list[NewOrder],
         skipped: dict[str, Outcome],
         unreadable: list[Unreadable],
-        again: Sequence[SeenAgain] = (),
+        again: Sequence[RemoteOrder] = (),
     ) -> None:
         self.number = batch.number
         self.came_quickly = batch.came_quickly
@@ -75,15 +75,15 @@ def prepare(batch: Batch, settings: ImportSettings, *, from_first_import_date: b
     kept = [row for row, reason in zip(rows, reasons, strict=True) if reason is None]
     skipped = {row.id or "": reason for row, reason in zip(rows, reasons, strict=True) if reason is not None}
     unreadable = list({row.key: row for row in batch.unreadable}.values())
-    again = seen_again(batch, settings) if batch.again else []
+    again = remote_orders_of(batch, settings) if batch.again else []
     return Prepared(batch, to_orders(kept, settings), skipped, unreadable, again)
 
 
-def seen_again(batch: Batch, settings: ImportSettings) -> list[SeenAgain]:
+def remote_orders_of(batch: Batch, settings: ImportSettings) -> list[RemoteOrder]:
     """Return the orders of a batch that the desk has and podOS may have changed, as podOS has them now."""
     rows = list({row.id or "": row for row in batch.fulfillments if row.id in batch.again}.values())
     return [
-        SeenAgain(order.source_id, bool(row.frozen), tuple(row.frozen_reasons or ()), order)
+        RemoteOrder(order.source_id, bool(row.frozen), tuple(row.frozen_reasons or ()), order)
         for row, order in zip(rows, to_orders(rows, settings), strict=True)
     ]
 
@@ -202,7 +202,7 @@ def sku_of(item: FulfillmentItem) -> str | None:
 
 
 def _lacks_a_design(row: Fulfillment) -> bool:
-    """Tell, withdrawn prints included, whether it is worth to look closer; of most orders it is not."""
+    """Return whether any print lacks a design URL. Cheap pre-check: most orders have all of them."""
     for item in row.items or ():
         for print_ in item.applications or ():
             if not _clean(print_.design):
@@ -301,7 +301,7 @@ def _clean(text: str | None) -> str | None:
 
 
 def _country(row: Fulfillment) -> str | None:
-    """Return the country shipped to, as ISO 3166-1 writes it: in capitals."""
+    """Return the country shipped to, as ISO 3166-1 writes it: in upper case."""
     country = _clean(row.shipping_address.country) if row.shipping_address else None
     return country.upper() if country else None
 

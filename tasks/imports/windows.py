@@ -1,4 +1,4 @@
-"""Which dates a run reads: calendar days of people turned into instants, and marks into windows. Pure."""
+"""Compute the date window of a run, from calendar days or from the watermark. Pure."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def plan_check(
 
     Args:
         settings: the integration's.
-        mark: up to where the orders were read under these very filters; None: nothing vouches.
+        mark: up to where the orders were read under these very filters; None: there is no watermark.
         unsure_since: since when podOS's clock may have gone back and forth unseen; None: it can't have.
     """
     if mark is None:
@@ -83,7 +83,7 @@ def _looked_back(check: PastCheck) -> bool:
     return check.is_complete and (check.since is None or check.since <= check.began - LOOK_BACK)
 
 
-def furthest_mark(read_to: datetime, now: datetime, podos_now: datetime | None) -> datetime:
+def cap_watermark(read_to: datetime, now: datetime, podos_now: datetime | None) -> datetime:
     """Return how far the mark may move: never past what either clock says.
 
     podOS's clock can run ahead and be set right. A mark in the future would then hide what changes until

@@ -1,10 +1,20 @@
-"""Is it well? Judges what a look at the desk found; knows no database, no Prefect and no clock."""
+"""Find problems in a snapshot of the desk. Pure: no database, no Prefect, no clock."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from models.watching import Backlog, Look, Pile, Plans, Thresholds, Trouble, Work, cause_of, work_of
+from models.watching import (
+    Backlog,
+    BacklogKind,
+    HealthProblem,
+    Plans,
+    Snapshot,
+    Thresholds,
+    Work,
+    cause_of,
+    work_of,
+)
 
 INTERVALS = 3
 """So many intervals may pass without a complete run: one can fail, one be late."""
@@ -13,10 +23,10 @@ USUAL_INTERVAL = timedelta(minutes=15)
 DIED = "its process died; the next run goes on where it stood"
 MAX_REASON_LENGTH = 300
 _WORDS = {
-    Pile.NEEDS_ATTENTION: ("orders in Needs Attention", "desk orders --folder 'Needs Attention'"),
-    Pile.SHIPMENTS_FAILED: ("shipments that did not reach podOS", "desk shipments --failed"),
-    Pile.HANDOVERS_FAILED: ("orders that could not be handed over", "desk outbox --failed"),
-    Pile.REJECTED: ("orders that could not be read", "desk rejected"),
+    BacklogKind.NEEDS_ATTENTION: ("orders in Needs Attention", "desk orders --folder 'Needs Attention'"),
+    BacklogKind.SHIPMENTS_FAILED: ("shipments that did not reach podOS", "desk shipments --failed"),
+    BacklogKind.HANDOVERS_FAILED: ("orders that could not be handed over", "desk outbox --failed"),
+    BacklogKind.REJECTED: ("orders that could not be read", "desk rejected"),
 }
 _NAMES = {Work.CHECK: "the check of", Work.SYNC: "the sync of", Work.SEND: "sending to"}
 
@@ -25,13 +35,13 @@ def too_high(backlog: Backlog, thresholds: Thresholds) -> dict[str, str]:
     """Return the piles that are over their threshold, with a sentence for each."""
     found = {}
     for pile, (words, command) in _WORDS.items():
-        limit = thresholds.attention_over if pile is Pile.NEEDS_ATTENTION else thresholds.failed_over
+        limit = thresholds.attention_over if pile is BacklogKind.NEEDS_ATTENTION else thresholds.failed_over
         if (size := backlog.of(pile)) > limit:
             found[pile.value] = f"{words}: {size} (over {limit}); see: {command}"
     return found
 
 
-def deaths(look: Look) -> dict[str, str]:
+def deaths(look: Snapshot) -> dict[str, str]:
     """Return the work whose newest run died and was not well since, with a sentence for each."""
     return {
         cause: DIED
@@ -47,7 +57,7 @@ def late_after(thresholds: Thresholds, plans: Plans | None, cause: str) -> timed
     return thresholds.late_after or INTERVALS * interval
 
 
-def names_of(look: Look, plans: Plans | None, work: Work) -> list[str]:
+def names_of(look: Snapshot, plans: Plans | None, work: Work) -> list[str]:
     """Return whose work is watched over: of who is connected, else of all that the desk knows."""
     if plans:
         return sorted(plans.names(work))
@@ -55,7 +65,9 @@ def names_of(look: Look, plans: Plans | None, work: Work) -> list[str]:
     return sorted(known | set(look.checks)) if work is Work.CHECK else sorted(known)
 
 
-def troubles_of(look: Look, plans: Plans | None, thresholds: Thresholds, now: datetime) -> list[Trouble]:
+def find_problems(
+    look: Snapshot, plans: Plans | None, thresholds: Thresholds, now: datetime
+) -> list[HealthProblem]:
     """Return everything that is not well.
 
     Args:
@@ -68,23 +80,23 @@ def troubles_of(look: Look, plans: Plans | None, thresholds: Thresholds, now: da
         trouble
         for work in Work
         for name in names_of(look, plans, work)
-        if (trouble := _trouble_of(work, name, look, plans, thresholds, now))
+        if (trouble := _find_problem(work, name, look, plans, thresholds, now))
     ]
     for cause, words in too_high(look.backlog, thresholds).items():
         watch = look.watches.get(cause)
-        found.append(Trouble(cause, watch.trouble_at if watch else None, words))
+        found.append(HealthProblem(cause, watch.trouble_at if watch else None, words))
     return found
 
 
-def _trouble_of(
-    work: Work, name: str, look: Look, plans: Plans | None, thresholds: Thresholds, now: datetime
-) -> Trouble | None:
+def _find_problem(
+    work: Work, name: str, look: Snapshot, plans: Plans | None, thresholds: Thresholds, now: datetime
+) -> HealthProblem | None:
     cause, who = cause_of(work, name), f"{_NAMES[work]} {name}"
     watch = look.watches.get(cause)
     if watch and watch.trouble_at:
-        return Trouble(cause, watch.trouble_at, f"{who} fails: {watch.reason}")
+        return HealthProblem(cause, watch.trouble_at, f"{who} fails: {watch.reason}")
     if died := deaths(look).get(cause):
-        return Trouble(cause, look.died[cause], f"{who} failed: {died}")
+        return HealthProblem(cause, look.died[cause], f"{who} failed: {died}")
     if work is Work.CHECK:
         last = look.checks[name].began_at if name in look.checks else None
     else:
@@ -93,9 +105,9 @@ def _trouble_of(
             return None  # nobody knows that it should have run
     limit = late_after(thresholds, plans, cause)
     if last is None:
-        return Trouble(cause, None, f"{who} has not been complete yet")
+        return HealthProblem(cause, None, f"{who} has not been complete yet")
     if now - last > limit:
-        return Trouble(
+        return HealthProblem(
             cause, last, f"{who} was last complete {spell(now - last)} ago, {spell(limit)} are allowed"
         )
     return None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from models.watching import Pile, cause_of
+from models.watching import BacklogKind, cause_of
 from tasks.monitoring.status import Status
 
 WORK_LABELS = ("work", "name")
@@ -25,9 +25,9 @@ def families(status: Status | None) -> Iterator[Metric]:
         return
     yield GaugeMetricFamily("podos_desk_well", "1 if nothing is late, failed or over.", value=status.is_well)
     yield from _of_work(status)
-    troubled = {one.cause for one in status.troubles}
+    troubled = {trouble.cause for trouble in status.troubles}
     piles = GaugeMetricFamily("podos_desk_over", "1 if a pile is over its threshold.", labels=["pile"])
-    for pile in Pile:
+    for pile in BacklogKind:
         piles.add_metric([pile.value], float(pile.value in troubled))
     yield piles
     backlog = GaugeMetricFamily("podos_desk_backlog", "How much waits, failed or is held.", labels=["what"])
@@ -37,7 +37,7 @@ def families(status: Status | None) -> Iterator[Metric]:
 
 
 def _of_work(status: Status) -> Iterator[Metric]:
-    troubled = {one.cause for one in status.troubles}
+    troubled = {trouble.cause for trouble in status.troubles}
     well = GaugeMetricFamily(
         "podos_desk_work_well", "1 if this work is neither late nor failed.", labels=WORK_LABELS
     )
@@ -50,13 +50,13 @@ def _of_work(status: Status) -> Iterator[Metric]:
     behind = GaugeMetricFamily(
         "podos_desk_behind_podos_seconds", "How long ago the last complete check began.", labels=["name"]
     )
-    for one in status.work:
-        labels = (one.work.value, one.name)
-        well.add_metric(labels, float(cause_of(one.work, one.name) not in troubled))
-        if one.last_success_at:
-            success.add_metric(labels, one.last_success_at.timestamp())
-        if one.next_run_at:
-            planned.add_metric(labels, one.next_run_at.timestamp())
-        if one.behind_seconds is not None:
-            behind.add_metric([one.name], one.behind_seconds)
+    for backlog in status.work:
+        labels = (backlog.work.value, backlog.name)
+        well.add_metric(labels, float(cause_of(backlog.work, backlog.name) not in troubled))
+        if backlog.last_success_at:
+            success.add_metric(labels, backlog.last_success_at.timestamp())
+        if backlog.next_run_at:
+            planned.add_metric(labels, backlog.next_run_at.timestamp())
+        if backlog.behind_seconds is not None:
+            behind.add_metric([backlog.name], backlog.behind_seconds)
     yield from (well, success, planned, behind)

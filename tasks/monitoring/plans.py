@@ -1,4 +1,4 @@
-"""Ask the Prefect server what is connected and what comes when; it is never started for that."""
+"""Ask the Prefect server for integrations and schedules. Never starts a server for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Watch over the work that runs again and again: what failed is noted once, and told once."""
+"""Record failures of recurring work: each cause once, with one alert."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from prefect.client.schemas.objects import State
 from sqlalchemy import Engine
 
 from models.settings import Environment
-from models.watching import Pile, Thresholds, Work, cause_of
+from models.watching import BacklogKind, Thresholds, Work, cause_of
 from tasks.desk.engine import opened_desk
 from tasks.desk.errors import DeskError
 from tasks.monitoring.health import deaths, short, too_high
-from tasks.monitoring.store import look_at_desk, note, take_untold, untell, watch
-from tasks.prefect_api.events import announce_watches
+from tasks.monitoring.store import note, take_snapshot, take_untold, untell, watch
+from tasks.prefect_api.events import emit_watch_events
 
 logger = logging.getLogger(__name__)
 SKIPPED = "Skipped"
@@ -74,8 +74,8 @@ async def tell(engine: Engine, over: Collection[str], *, checked: str | None) ->
         checked: the cause of a check that has just ended.
     """
     alerts = take_untold(engine, now=datetime.now(UTC))
-    if not await announce_watches(alerts, over, checked) and alerts:
-        untell(engine, [one.cause for one in alerts])
+    if not await emit_watch_events(alerts, over, checked) and alerts:
+        untell(engine, [alert.cause for alert in alerts])
 
 
 def note_what_is(
@@ -93,9 +93,9 @@ def note_what_is(
     Returns:
         The causes that had been told and are over. Safe to repeat.
     """
-    look = look_at_desk(engine, now=now)
+    look = take_snapshot(engine, now=now)
     high = too_high(look.backlog, thresholds)
     died = {cause: reason for cause, reason in deaths(look).items() if cause not in well}
-    raised = {cause for cause, one in look.watches.items() if one.trouble_at}
-    over = {pile.value for pile in Pile if pile.value in raised and pile.value not in high}
+    raised = {cause for cause, watch in look.watches.items() if watch.trouble_at}
+    over = {pile.value for pile in BacklogKind if pile.value in raised and pile.value not in high}
     return note(engine, well=well | over, troubles=high | died | failed, now=now)

@@ -1,4 +1,4 @@
-"""What `desk status`, `/health` and the metrics are made of: the desk, and what Prefect plans."""
+"""Collect what `desk status`, `/health` and the metrics show: the desk and Prefect's schedules."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from models.watching import Backlog, Look, Plans, Thresholds, Trouble, Work, cause_of
+from models.watching import Backlog, HealthProblem, Plans, Snapshot, Thresholds, Work, cause_of
 from tasks.desk.export import iso
-from tasks.monitoring.health import late_after, names_of, troubles_of
-from tasks.monitoring.store import look_at_desk
+from tasks.monitoring.health import find_problems, late_after, names_of
+from tasks.monitoring.store import take_snapshot
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Status:
     at: datetime
     work: tuple[WorkStatus, ...]
     backlog: Backlog
-    troubles: tuple[Trouble, ...]
+    troubles: tuple[HealthProblem, ...]
     plans_known: bool
 
     @property
@@ -67,8 +67,8 @@ class Status:
         return {
             "at": iso(self.at),
             "well": self.is_well,
-            "troubles": [one.as_dict() for one in self.troubles],
-            "work": [one.as_dict() for one in self.work],
+            "troubles": [trouble.as_dict() for trouble in self.troubles],
+            "work": [backlog.as_dict() for backlog in self.work],
             "counts": vars(self.backlog),
             "plans_known": self.plans_known,
         }
@@ -80,21 +80,21 @@ def read_status(engine: Engine, plans: Plans | None, thresholds: Thresholds, *, 
     Raises:
         DeskError: the desk could not be read.
     """
-    return status_of(look_at_desk(engine, now=now), plans, thresholds, now)
+    return status_of(take_snapshot(engine, now=now), plans, thresholds, now)
 
 
-def status_of(look: Look, plans: Plans | None, thresholds: Thresholds, now: datetime) -> Status:
+def status_of(look: Snapshot, plans: Plans | None, thresholds: Thresholds, now: datetime) -> Status:
     """Put together what was found; ``now`` is aware."""
     return Status(
         at=now,
         work=tuple(_work(look, plans, thresholds, now)),
         backlog=look.backlog,
-        troubles=tuple(troubles_of(look, plans, thresholds, now)),
+        troubles=tuple(find_problems(look, plans, thresholds, now)),
         plans_known=plans is not None,
     )
 
 
-def _work(look: Look, plans: Plans | None, thresholds: Thresholds, now: datetime) -> Iterator[WorkStatus]:
+def _work(look: Snapshot, plans: Plans | None, thresholds: Thresholds, now: datetime) -> Iterator[WorkStatus]:
     for work in Work:
         for name in names_of(look, plans, work):
             cause = cause_of(work, name)

@@ -1,4 +1,4 @@
-"""Look at what is watched over, and keep since when each cause is in trouble and whether it was told."""
+"""Take snapshots of the desk, and store since when each problem exists and whether it was alerted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from models.desk import HELD, NEEDS_ATTENTION, OutboxState, RejectedOrder, RunState, WatchRow
 from models.outbox import UNSENT
-from models.watching import Backlog, CheckDone, Look, Watch, Work, work_of
+from models.watching import Backlog, CheckDone, Snapshot, Watch, Work, work_of
 from tasks.delivery.handovers import HANDOVERS
 from tasks.desk.engine import reading, writing
 from tasks.desk.folders import FOLDERS
@@ -34,7 +34,7 @@ WATCHES: Table = WatchRow.__table__  # type: ignore[attr-defined]
 REJECTED: Table = RejectedOrder.__table__  # type: ignore[attr-defined]
 
 
-def look_at_desk(engine: Engine, *, now: datetime) -> Look:
+def take_snapshot(engine: Engine, *, now: datetime) -> Snapshot:
     """Look at the desk once; the cost does not grow with its orders and runs.
 
     Args:
@@ -47,7 +47,7 @@ def look_at_desk(engine: Engine, *, now: datetime) -> Look:
     with reading(engine) as connection:
         watches = {row.cause: Watch(*row) for row in connection.execute(select(WATCHES))}
         checks = {name: _last_check(connection, name) for name in _checked(connection, watches)}
-        return Look(
+        return Snapshot(
             watches=watches,
             checks={name: done for name, done in checks.items() if done},
             died=_died(connection, watches, now),

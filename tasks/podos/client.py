@@ -1,4 +1,4 @@
-"""Ask podOS, politely: one client per run, which retries, keeps the token to itself and names its errors."""
+"""The HTTP client for podOS: retries, rate limits, named errors; the token never leaves it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read a date window of podOS so that no row can hide behind another one's move.
+"""Read a date window of podOS completely, even while rows move between pages.
 
 podOS pages by number over a set that changes while it is read. So each request starts again at the last date
 seen (minus a second; ids already seen are dropped) and asks for page 1; only while a whole page shares those
@@ -66,7 +66,7 @@ class WindowScan:
         self._page = 1
         self._passes = 0
         self._found_at_anchor = False
-        self._way_back: _WayBack | None = None
+        self._way_back: _ReturnChannel | None = None
         self._is_sorted = False
         self._page_before: tuple[str, ...] | None = None
         self._last_before: datetime | None = None
@@ -179,17 +179,17 @@ class WindowScan:
         if not at_end and not moved:
             self._page += 1
         elif self._page > 1:
-            self._turn_back(_WayBack(last if moved else self._anchor, at_end))
+            self._turn_back(_ReturnChannel(last if moved else self._anchor, at_end))
         else:
             self._go_to(last if moved else self._anchor)
             self.finished = at_end
 
-    def _turn_back(self, way_back: _WayBack) -> None:
+    def _turn_back(self, way_back: _ReturnChannel) -> None:
         self._way_back = way_back
         self._page -= 1
         self._found_at_anchor = False
 
-    def _step_back(self, way_back: _WayBack) -> None:
+    def _step_back(self, way_back: _ReturnChannel) -> None:
         if self._page > 1:
             self._page -= 1
         elif self._found_at_anchor:
@@ -214,7 +214,7 @@ class WindowScan:
             self._seen = {key: date for key, date in self._seen.items() if date >= floor}
 
 
-class _WayBack(NamedTuple):
+class _ReturnChannel(NamedTuple):
     """Where to go on after the pages of an anchor were read there and back, and whether that is the end."""
 
     next_anchor: datetime | None

@@ -1,4 +1,4 @@
-"""Read a page of podOS's list call; a row that can't be read never takes its neighbours with it."""
+"""Parse a page of podOS's list call. An unreadable row does not affect the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cut JSON into its pieces without reading them: nothing inside a piece can stop the cutting.
+"""Split JSON into raw values without decoding them, so that a broken value does not affect the others.
 
 For answers that no strict reader takes as a whole: a row nested thousands deep, or a number of a thousand
 digits, must not take the other rows of its page with it.
@@ -17,7 +17,7 @@ _TOKEN = re.compile(rb'\s*+("[^"\\]*+(?:\\.[^"\\]*+)*+"|[][{}:,]|[^\s"\[\]{}:,]+
 _CLOSING = {b"{": b"}", b"[": b"]"}
 _ABSENT = b"null"
 MAX_DEPTH = 1_000_000
-"""Far beyond any order: a row nested thousands deep is set aside, an answer like this is none."""
+"""Far beyond any order: a row nested thousands deep is rejected, an answer like this is none."""
 
 
 class BrokenJsonError(AppError, ValueError):

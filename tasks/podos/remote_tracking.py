@@ -72,7 +72,7 @@ def _rows(body: bytes) -> tuple[list[bytes], Any]:
 
 
 def _fields(raw: bytes) -> dict[str, Any]:
-    """Return what a row shows; what can't be read of it shows nothing, and hides no more."""
+    """Return the readable fields of a row and ignore the rest."""
     try:
         shown = _ROW.decode(raw)
     except _UNDECODABLE:

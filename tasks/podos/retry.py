@@ -1,4 +1,4 @@
-"""Which answers are worth asking again for, and after how long: decisions as data, without I/O."""
+"""Decide which responses are retried and after what delay. Pure."""
 
 from __future__ import annotations
 

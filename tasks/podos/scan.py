@@ -1,4 +1,4 @@
-"""Read what a run needs from podOS, over several connections at once, in batches that a task can carry."""
+"""Read the orders of a run over several connections, in batches."""
 
 from __future__ import annotations
 

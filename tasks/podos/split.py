@@ -1,4 +1,4 @@
-"""Where the orders of a span lie: dates that split it into parts of about as many orders each.
+"""Split a date range into parts with about the same number of orders.
 
 podOS tells no totals, but it pages by number: with one row a page, the page is the row's position.
 """

@@ -1,4 +1,4 @@
-"""The calls that tracking needs: see what podOS shows of orders, and write it for one."""
+"""The calls for tracking: read the remote tracking of orders, and write that of one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tell a Prefect server that something waits to be sent, so that sending starts at once."""
+"""Emit events to the Prefect server, so that its automations start sending at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.settings import PREFECT_API_AUTH_STRING
 
 from models.settings import Environment
-from models.watching import Pile, Watch, work_of
+from models.watching import BacklogKind, Watch, work_of
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ FULFILLER = "podos-order-desk.fulfiller"
 PATIENCE_SECONDS = 2.0
 
 
-async def announce_shipments(integrations: Collection[str]) -> bool:
+async def emit_shipments_added(integrations: Collection[str]) -> bool:
     """Send the event that starts the sync of these integrations, if a server is set; never an error.
 
     Returns:
@@ -41,20 +41,20 @@ async def announce_shipments(integrations: Collection[str]) -> bool:
     events = [
         _event(SHIPMENTS_ADDED, INTEGRATION, {"integration": name}, name) for name in sorted(integrations)
     ]
-    return await _announce(events)
+    return await _emit(events)
 
 
-async def announce_queued(fulfillers: Collection[str]) -> bool:
+async def emit_orders_queued(fulfillers: Collection[str]) -> bool:
     """Send the event that starts sending to these fulfillers, if a server is set; never an error.
 
     Returns:
         Whether the server took it. If not, the schedule finds the orders within minutes.
     """
     events = [_event(ORDERS_QUEUED, FULFILLER, {"fulfiller": name}, name) for name in sorted(fulfillers)]
-    return await _announce(events)
+    return await _emit(events)
 
 
-async def announce_order_events(events: Collection[dict[str, Any]]) -> bool:
+async def emit_order_events(events: Collection[dict[str, Any]]) -> bool:
     """Send events of orders (of rules, of changes in podOS), if a server is set; never an error.
 
     Args:
@@ -64,13 +64,13 @@ async def announce_order_events(events: Collection[dict[str, Any]]) -> bool:
         Whether the server took them.
     """
     named = [
-        _event(one["event"], ORDER, {key: str(value) for key, value in one.items()}, str(one["id"]))
-        for one in events
+        _event(event["event"], ORDER, {key: str(value) for key, value in event.items()}, str(event["id"]))
+        for event in events
     ]
-    return await _announce(named)
+    return await _emit(named)
 
 
-async def announce_watches(alerts: Collection[Watch], over: Collection[str], checked: str | None) -> bool:
+async def emit_watch_events(alerts: Collection[Watch], over: Collection[str], checked: str | None) -> bool:
     """Send the events of what is watched over, if a server is set; never an error.
 
     Args:
@@ -85,7 +85,7 @@ async def announce_watches(alerts: Collection[Watch], over: Collection[str], che
     events += [_event(CLEARED, CAUSE, {"cause": cause}, _resource(cause)) for cause in over]
     if checked:
         events.append(_event(CHECK_NOTED, CAUSE, {"cause": checked}, _resource(checked)))
-    return await _announce(events)
+    return await _emit(events)
 
 
 def alert_of(watch: Watch) -> dict[str, Any]:
@@ -99,13 +99,13 @@ def alert_event(cause: str) -> str:
     """Return the name of the event that tells of a cause."""
     if work_of(cause):
         return WORK_FAILED
-    return ORDERS_WAIT if cause in {Pile.NEEDS_ATTENTION, Pile.REJECTED} else NOT_SENT
+    return ORDERS_WAIT if cause in {BacklogKind.NEEDS_ATTENTION, BacklogKind.REJECTED} else NOT_SENT
 
 
-async def announce_test() -> str | None:
+async def emit_test_event() -> str | None:
     """Send the event of a test alert; return its id, None if no server took it."""
     event = _event(ALERT_TEST, CAUSE, {"cause": "test", "reason": "this is a test"}, "test")
-    return str(event["id"]) if await _announce([event]) else None
+    return str(event["id"]) if await _emit([event]) else None
 
 
 def _resource(cause: str) -> str:
@@ -122,7 +122,7 @@ def _event(event: str, resource: str, payload: dict[str, str], name: str) -> dic
     }
 
 
-async def _announce(events: list[dict[str, Any]]) -> bool:
+async def _emit(events: list[dict[str, Any]]) -> bool:
     api_url = Environment().prefect_api_url
     if not events or not api_url:
         return False

@@ -1,4 +1,4 @@
-"""What ends a step goes into Prefect: into its state, its log, and a file that nothing deletes.
+"""Replace foreign errors before they reach Prefect: its states, logs and files are never erased.
 
 So it is worded here. The text of a foreign error can quote anything: a value that could not be read, a key
 that was looked up.

@@ -11,12 +11,12 @@ from typing import Any
 from sqlalchemy import Engine
 
 from models.blocks import Integration
-from tasks.desk.rate_limit import claim_turns
+from tasks.desk.rate_limit import claim_slots
 from tasks.podos.client import PodosClient
 from tasks.prefect_api.integrations import access_of
 
 
-class Pacer:
+class RateLimiter:
     """Waits for this process's next turn to ask podOS; turns are taken a second's worth at a time.
 
     Args:
@@ -47,7 +47,7 @@ class Pacer:
     async def __call__(self) -> None:
         """Wait for the next turn."""
         async with self._lock:
-            self._drop_lost_turns()
+            self._drop_lost_slots()
             if not self._turns:
                 self._turns.extend(await asyncio.to_thread(self._claim))
             turn = self._turns.popleft()
@@ -55,14 +55,14 @@ class Pacer:
         if wait_seconds > 0:
             await self._sleep(wait_seconds)
 
-    def _drop_lost_turns(self) -> None:
+    def _drop_lost_slots(self) -> None:
         # Turns of the past used all at once would be a burst.
         oldest = self._clock() - timedelta(seconds=1 / self._requests_per_second)
         while self._turns and self._turns[0] < oldest:
             self._turns.popleft()
 
     def _claim(self) -> list[datetime]:
-        return claim_turns(
+        return claim_slots(
             self._engine,
             self._integration,
             requests_per_second=self._requests_per_second,
@@ -81,5 +81,5 @@ def open_podos(engine: Engine, name: str, integration: Integration, **options: A
         **options: of ``PodosClient``.
     """
     rate = integration.requests_per_second
-    pace = Pacer(engine, name, rate) if rate else None
+    pace = RateLimiter(engine, name, rate) if rate else None
     return PodosClient(access_of(integration), connections=integration.connections, pace=pace, **options)

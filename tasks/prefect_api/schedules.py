@@ -1,4 +1,4 @@
-"""Late scheduled runs collapse into one: after a pause, one check does the work of all that were due."""
+"""Collapse late scheduled runs: after an outage one run does the work of all that were due."""
 
 from __future__ import annotations
 

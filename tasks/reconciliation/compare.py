@@ -1,4 +1,4 @@
-"""Compare a batch of what podOS has with the desk, and say of every order how it differs."""
+"""Compare a batch of podOS's orders with the desk and list the differences of each."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from sqlalchemy import Engine
 
 from models.filters import ImportSettings
 from models.podos import Fulfillment
-from models.reconciling import Difference, Finding, OrderHere, ReconcileReport
-from tasks.concurrency import beside
+from models.reconciling import DeskOrder, Difference, Finding, ReconcileReport
+from tasks.concurrency import run_in_thread
 from tasks.desk.engine import reading
-from tasks.desk.runs import read_mark
+from tasks.desk.runs import read_watermark
 from tasks.imports.transform import Prepared, prepare, to_orders
 from tasks.podos.client import PodosClient
 from tasks.podos.parsing import Row
 from tasks.podos.scan import Batch
 from tasks.prefect_api.step import step
 from tasks.reconciliation.differences import compare, compare_tracking, to_resend, why_not_here
-from tasks.reconciliation.store import highest_order_id, orders_here, pages_of_orders, set_aside_of
+from tasks.reconciliation.store import highest_order_id, orders_here, pages_of_orders, rejected_among
 
 GROUP = 1000
 """How many orders that the scan did not show are asked for at once."""
@@ -44,11 +44,11 @@ class Reconciliation:
         self.engine = engine
         self.settings = settings
         self.report = report
-        self.mark = read_mark(engine, settings)
+        self.mark = read_watermark(engine, settings)
         self.seen = bytearray(highest_order_id(engine) + 1)
         self.on_findings = on_findings
 
-    def see(self, order: OrderHere) -> None:
+    def see(self, order: DeskOrder) -> None:
         """Note that podOS has an order of the desk; one imported since the beginning needs no note."""
         if order.id < len(self.seen):
             self.seen[order.id] = 1
@@ -82,15 +82,15 @@ class Compared:
 
     prepared: Prepared
     read: int
-    here: dict[str, OrderHere]
+    here: dict[str, DeskOrder]
     findings: list[Finding] = field(default_factory=list)
-    lost: dict[str, OrderHere] = field(default_factory=dict)
+    lost: dict[str, DeskOrder] = field(default_factory=dict)
     resend: dict[Difference, list[int]] = field(default_factory=dict)
 
     @property
     def missed(self) -> int:
         """The number of orders that should be here and are not."""
-        return sum(one.difference is Difference.MISSED for one in self.findings)
+        return sum(finding.difference is Difference.MISSED for finding in self.findings)
 
 
 def compare_batch(batch: Batch, look: Reconciliation) -> Compared:
@@ -102,9 +102,9 @@ def compare_batch(batch: Batch, look: Reconciliation) -> Compared:
         here = orders_here(connection, project, ids)
         batch.known = frozenset(here)
         prepared = prepare(batch, look.settings)
-        set_aside = set_aside_of(connection, project, [order.source_id for order in prepared.orders])
+        write_rejected = rejected_among(connection, project, [order.source_id for order in prepared.orders])
     done = Compared(prepared, len(batch), here)
-    done.findings += _not_here(batch, prepared, set_aside, look)
+    done.findings += _not_here(batch, prepared, write_rejected, look)
     for row in batch.unreadable:
         if order := here.get(row.id or ""):
             why = (Difference.UNREADABLE_THERE, order.source_id, order.id, order.order_number, row.reason)
@@ -116,13 +116,13 @@ def compare_batch(batch: Batch, look: Reconciliation) -> Compared:
 
 
 def _not_here(
-    batch: Batch, prepared: Prepared, set_aside: set[str], look: Reconciliation
+    batch: Batch, prepared: Prepared, write_rejected: set[str], look: Reconciliation
 ) -> Iterator[Finding]:
     changed = {row.id: row.updated_at for row in batch.fulfillments}
     numbers = {order.source_id: order.order_number for order in prepared.orders}
     for source_id, outcome in (prepared.skipped | dict.fromkeys(numbers)).items():
-        was = source_id in set_aside
-        why, detail = why_not_here(outcome, changed[source_id], look.mark, was_set_aside=was)
+        was = source_id in write_rejected
+        why, detail = why_not_here(outcome, changed[source_id], look.mark, was_rejected=was)
         yield Finding(why, source_id, None, numbers.get(source_id), detail)
 
 
@@ -145,8 +145,10 @@ def confirm(done: Compared, rows: Sequence[Row]) -> None:
         if order is None or not isinstance(row, Fulfillment) or to_resend(row, order):
             continue
         lost = (Difference.TRACKING_LOST, order.id)
-        done.findings = [one for one in done.findings if (one.difference, one.order_id) != lost]
-        mine = {one.id for one in order.shipments}
+        done.findings = [
+            finding for finding in done.findings if (finding.difference, finding.order_id) != lost
+        ]
+        mine = {shipment.id for shipment in order.shipments}
         ids = done.resend[Difference.TRACKING_LOST]
         done.resend[Difference.TRACKING_LOST] = [id_ for id_ in ids if id_ not in mine]
 
@@ -154,7 +156,7 @@ def confirm(done: Compared, rows: Sequence[Row]) -> None:
 @step("compare", run_name="compare {batch.number}")
 async def compare_orders(batch: Batch, client: PodosClient, look: Reconciliation) -> Compared:
     """Compare one batch with the desk and count its differences (see ``compare_batch``)."""
-    done = await beside(compare_batch, batch, look)
+    done = await run_in_thread(compare_batch, batch, look)
     if done.lost:
         confirm(done, await client.get_by_ids(list(done.lost)))
     for order in done.here.values():

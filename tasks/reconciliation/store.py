@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, Table, func, select
 
 from models.desk import Folder, Order, OrderItem, OutboxState, RejectedOrder, Shipment
-from models.reconciling import OrderHere, ShipmentHere
+from models.reconciling import DeskOrder, DeskShipment
 from tasks.delivery import store as outbox
 from tasks.desk.engine import reading, writing
 from tasks.desk.history import add_history
@@ -37,7 +37,7 @@ def highest_order_id(engine: Engine) -> int:
         return int(connection.execute(select(func.coalesce(func.max(ORDERS.c.id), 0))).scalar_one())
 
 
-def orders_here(connection: Connection, project: str, source_ids: Collection[str]) -> dict[str, OrderHere]:
+def orders_here(connection: Connection, project: str, source_ids: Collection[str]) -> dict[str, DeskOrder]:
     """Return those of the orders that the desk has, by source id.
 
     Args:
@@ -45,7 +45,7 @@ def orders_here(connection: Connection, project: str, source_ids: Collection[str
         project: the podOS project.
         source_ids: of podOS.
     """
-    found: dict[str, OrderHere] = {}
+    found: dict[str, DeskOrder] = {}
     for chunk in _chunks(sorted(source_ids)):
         columns = [ORDERS.c[name] for name in _OWN]
         columns += [ORDERS.c[name] for name in _LAST_SAID]
@@ -63,12 +63,12 @@ def orders_here(connection: Connection, project: str, source_ids: Collection[str
 
 
 def _order(
-    row: Row[Any], prints: list[Mapping[str, str]], shipments: list[ShipmentHere], flagged: set[str]
-) -> OrderHere:
+    row: Row[Any], prints: list[Mapping[str, str]], shipments: list[DeskShipment], flagged: set[str]
+) -> DeskOrder:
     values = row._mapping
-    address = None if values["erased_at"] else {one.name: values[one.name] for one in _ADDRESS}
+    address = None if values["erased_at"] else {column.name: values[column.name] for column in _ADDRESS}
     is_held = values["hold_reason"] is not None
-    return OrderHere(
+    return DeskOrder(
         **{name: values[name] for name in (*_OWN, *_LAST_SAID)},
         folder=values["folder"] or "",
         is_held=is_held,
@@ -87,12 +87,12 @@ def _prints_of(connection: Connection, order_ids: Sequence[int]) -> dict[int, li
     return found
 
 
-def _shipments_of(connection: Connection, order_ids: Sequence[int]) -> dict[int, list[ShipmentHere]]:
-    found: dict[int, list[ShipmentHere]] = defaultdict(list)
+def _shipments_of(connection: Connection, order_ids: Sequence[int]) -> dict[int, list[DeskShipment]]:
+    found: dict[int, list[DeskShipment]] = defaultdict(list)
     columns = (SHIPMENTS.c.order_id, SHIPMENTS.c.id, SHIPMENTS.c.code, SHIPMENTS.c.state)
     query = select(*columns).where(SHIPMENTS.c.order_id.in_(order_ids)).order_by(SHIPMENTS.c.id)
     for order_id, *shipment in connection.execute(query):
-        found[order_id].append(ShipmentHere(*shipment))
+        found[order_id].append(DeskShipment(*shipment))
     return found
 
 
@@ -104,8 +104,8 @@ def _flagged(connection: Connection, order_ids: Sequence[int]) -> dict[int, set[
     return found
 
 
-def set_aside_of(connection: Connection, project: str, source_ids: Collection[str]) -> set[str]:
-    """Return those of the orders that were set aside because they could not be read."""
+def rejected_among(connection: Connection, project: str, source_ids: Collection[str]) -> set[str]:
+    """Return those of the orders that were rejected because they could not be read."""
     found: set[str] = set()
     for chunk in _chunks(sorted(source_ids)):
         mine = (REJECTED.c.project == project) & REJECTED.c.source_id.in_(chunk)

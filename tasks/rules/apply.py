@@ -1,4 +1,4 @@
-"""Let the rules look at what happened: their work, its history and the events taken are one transaction."""
+"""Apply the rules to waiting events: changes, history and consumed events are one transaction."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from sqlalchemy import Connection, Engine
 
 from models.errors import AppError
 from models.rules import RuleEvent
-from tasks.concurrency import beside, stop_if_asked
+from tasks.concurrency import run_in_thread, stop_if_asked
 from tasks.desk.browse import documents_of
 from tasks.desk.engine import writing
 from tasks.desk.errors import UnusableRuleError
 from tasks.desk.events import events_wait, take_events
-from tasks.prefect_api.events import announce_order_events, announce_queued
+from tasks.prefect_api.events import emit_order_events, emit_orders_queued
 from tasks.prefect_api.step import step
 from tasks.rules.conditions import ConditionError
 from tasks.rules.effects_store import Effect, hold_unlooked, write_effects
-from tasks.rules.engine import CompiledRule, Verdict, compile_rule, run_event, run_rule
+from tasks.rules.engine import AttemptOutcome, CompiledRule, compile_rule, run_event, run_rule
 from tasks.rules.patterns import TooLongError
 from tasks.rules.store import StoredRule, find_rule, read_rules
 
@@ -129,8 +129,8 @@ def _apply_some(connection: Connection, now: datetime) -> RulesResult | None:
         return None
     rules = _compiled(connection)
     events: dict[int, list[RuleEvent | None]] = {}
-    for one in happened:
-        events.setdefault(one.order_id, []).append(one.event)
+    for event in happened:
+        events.setdefault(event.order_id, []).append(event.event)
     before = documents_of(connection, [id_ for id_ in events if isinstance(id_, int)])
     if strays := len(events) - len(before):
         logger.warning("rules passed over %s orders that another program named and the desk has not", strays)
@@ -138,12 +138,14 @@ def _apply_some(connection: Connection, now: datetime) -> RulesResult | None:
     return _look(connection, looks, now)
 
 
-Look = Callable[[], Verdict]
+Snapshot = Callable[[], AttemptOutcome]
 
 
-def _look(connection: Connection, looks: Sequence[tuple[dict[str, Any], Look]], now: datetime) -> RulesResult:
+def _look(
+    connection: Connection, looks: Sequence[tuple[dict[str, Any], Snapshot]], now: datetime
+) -> RulesResult:
     """Let rules look at orders, and write what they did; an order that they can't look at is held."""
-    verdicts: list[tuple[dict[str, Any], Verdict]] = []
+    verdicts: list[tuple[dict[str, Any], AttemptOutcome]] = []
     unlooked: dict[int, str] = {}
     for order, look in looks:
         stop_if_asked()
@@ -169,9 +171,9 @@ class UnknownEventError(AppError):
 
 def _run_all(
     document: dict[str, Any], rules: list[CompiledRule], events: Sequence[RuleEvent | None]
-) -> Verdict:
+) -> AttemptOutcome:
     """Let the rules look at one order for each of its events, in the sequence in which they happened."""
-    whole = Verdict(document)
+    whole = AttemptOutcome(document)
     for event in events:
         if event is None:
             raise UnknownEventError("rule_events had an event for it that there is not")
@@ -184,7 +186,7 @@ def _run_all(
 
 
 def _write(
-    connection: Connection, verdicts: Sequence[tuple[dict[str, Any], Verdict]], now: datetime
+    connection: Connection, verdicts: Sequence[tuple[dict[str, Any], AttemptOutcome]], now: datetime
 ) -> RulesResult:
     effects, result = [], RulesResult(orders=len(verdicts))
     for before, verdict in verdicts:
@@ -229,24 +231,24 @@ def usable(rules: Sequence[StoredRule]) -> list[CompiledRule]:
     return compiled
 
 
-async def announce(result: RulesResult) -> None:
+async def emit_events_of(result: RulesResult) -> None:
     """Emit the rules' events, and start the sending of what they queued; never an error."""
     if result.problem:
         logger.error("%s", result.problem)
     if result.fired or result.unlooked:
         logger.info("%s", result.one_line())
-    await announce_order_events(result.events)
-    await announce_queued(result.queued)
+    await emit_order_events(result.events)
+    await emit_orders_queued(result.queued)
 
 
 async def look_at_what_happened(engine: Engine) -> RulesResult:
     """Let the rules look at what waits for them, if anything does, as a step of a flow."""
     result = await apply_rules_to(engine) if events_wait(engine) else RulesResult()
-    await announce(result)
+    await emit_events_of(result)
     return result
 
 
 @step("rules")
 async def apply_rules_to(engine: Engine) -> RulesResult:
     """Let the rules look at what happened (see ``apply_rules``)."""
-    return await beside(apply_rules, engine, now=datetime.now(UTC))
+    return await run_in_thread(apply_rules, engine, now=datetime.now(UTC))

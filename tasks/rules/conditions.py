@@ -67,16 +67,16 @@ def compile_condition(text: str) -> Condition:
     name = re.sub(r"\s+", " ", (match["sign"] or match["word"]).lower()).replace("==", "=")
     test = _test(name, kind, match["value"].strip())
 
-    def one(document: Document) -> bool:
+    def matches(document: Document) -> bool:
         return test(get(document))
 
     if which == "any":
-        return Condition(field, lambda order: any(map(one, order["items"])), one, test)
+        return Condition(field, lambda order: any(map(matches, order["items"])), matches, test)
     if which == "all":
         return Condition(
-            field, lambda order: bool(order["items"]) and all(map(one, order["items"])), None, test
+            field, lambda order: bool(order["items"]) and all(map(matches, order["items"])), None, test
         )
-    return Condition(field, one, None, test)
+    return Condition(field, matches, None, test)
 
 
 def _why_not(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What rules did to orders, written into the desk."""
+"""Write the effects of rules on orders."""
 
 from __future__ import annotations
 
@@ -44,17 +44,23 @@ def write_effects(connection: Connection, effects: Sequence[Effect], *, now: dat
 
     Not safe to repeat: the history gets its rows again.
     """
-    lines = [(one.after["id"], "rule", f"{rule}: {words}") for one in effects for rule, words in one.history]
+    lines = [
+        (effect.after["id"], "rule", f"{rule}: {words}")
+        for effect in effects
+        for rule, words in effect.history
+    ]
     add_history(connection, lines, at=now)
     moves: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for one in effects:
-        if one.mover:
-            moves[one.after["folder"], one.mover].append(one.after["id"])
+    for effect in effects:
+        if effect.mover:
+            moves[effect.after["folder"], effect.mover].append(effect.after["id"])
     for (folder, rule), ids in moves.items():
         place_orders(connection, ids, folder, by=f"rule {rule}", is_event=False)
     _write_orders(connection, effects)
-    _write_items(connection, [one for one in effects if one.before["items"] is not one.after["items"]])
-    pairs = [(one.after["id"], name) for one in effects for name in one.send_to]
+    _write_items(
+        connection, [effect for effect in effects if effect.before["items"] is not effect.after["items"]]
+    )
+    pairs = [(effect.after["id"], name) for effect in effects for name in effect.send_to]
     return queue_orders(connection, pairs, now=now)
 
 
@@ -83,9 +89,9 @@ def hold_unlooked(connection: Connection, reasons: Mapping[int, str], *, now: da
 def _write_orders(connection: Connection, effects: Sequence[Effect]) -> None:
     for key, column in (("hold_reason", ORDERS.c.hold_reason), ("metadata", ORDERS.c.metadata)):
         rows = [
-            {"the_id": one.after["id"], "value": one.after[key]}
-            for one in effects
-            if one.before[key] != one.after[key]
+            {"the_id": effect.after["id"], "value": effect.after[key]}
+            for effect in effects
+            if effect.before[key] != effect.after[key]
         ]
         if rows:
             mine = ORDERS.c.id == bindparam("the_id")
@@ -94,11 +100,11 @@ def _write_orders(connection: Connection, effects: Sequence[Effect]) -> None:
             )
     methods = [
         {
-            "the_id": one.after["id"],
-            **{f"the_{part}": text for part, text in one.after["shipping_method"].items()},
+            "the_id": effect.after["id"],
+            **{f"the_{part}": text for part, text in effect.after["shipping_method"].items()},
         }
-        for one in effects
-        if one.before["shipping_method"] != one.after["shipping_method"]
+        for effect in effects
+        if effect.before["shipping_method"] != effect.after["shipping_method"]
     ]
     if methods:
         values: dict[str, Any] = {
@@ -110,14 +116,14 @@ def _write_orders(connection: Connection, effects: Sequence[Effect]) -> None:
 
 def _write_items(connection: Connection, effects: Sequence[Effect]) -> None:
     rows = []
-    for one in effects:
-        mine = ITEMS.c.order_id == one.after["id"]
+    for effect in effects:
+        mine = ITEMS.c.order_id == effect.after["id"]
         positions = connection.execute(
             select(ITEMS.c.position).where(mine).order_by(ITEMS.c.position)
         ).scalars()
         rows += [
-            {"the_id": one.after["id"], "place": position, "value": item["metadata"]}
-            for position, item in zip(positions, one.after["items"], strict=True)
+            {"the_id": effect.after["id"], "place": position, "value": item["metadata"]}
+            for position, item in zip(positions, effect.after["items"], strict=True)
         ]
     if rows:
         this = (ITEMS.c.order_id == bindparam("the_id")) & (ITEMS.c.position == bindparam("place"))

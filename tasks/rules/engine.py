@@ -24,7 +24,7 @@ class CompiledRule(NamedTuple):
 
 
 @dataclass
-class Verdict:
+class AttemptOutcome:
     """What rules made of one order.
 
     Attributes:
@@ -86,13 +86,13 @@ def _joined(
     return lambda document: join(test(document) for test in tests)
 
 
-def run_event(document: Document, rules: Sequence[CompiledRule], event: RuleEvent) -> Verdict:
+def run_event(document: Document, rules: Sequence[CompiledRule], event: RuleEvent) -> AttemptOutcome:
     """Let the rules of an event look at an order, in their sequence; each sees what those before it changed.
 
     A move by a rule is itself a changed folder, so the rules for that follow. Every rule fires at most once
     for the event, so that rules can't chase each other.
     """
-    verdict = Verdict(document)
+    verdict = AttemptOutcome(document)
     fired: set[str] = set()
     _one_pass(verdict, [rule for rule in rules if rule.event is event], fired)
     followers = [rule for rule in rules if rule.event is RuleEvent.FOLDER_CHANGED]
@@ -103,20 +103,24 @@ def run_event(document: Document, rules: Sequence[CompiledRule], event: RuleEven
     return verdict
 
 
-def run_rule(document: Document, rule: CompiledRule, followers: Sequence[CompiledRule]) -> Verdict:
+def run_rule(document: Document, rule: CompiledRule, followers: Sequence[CompiledRule]) -> AttemptOutcome:
     """Let one rule look at an order, whatever its event; rules for changed folders follow its moves."""
-    others = [one for one in followers if one.name != rule.name and one.event is RuleEvent.FOLDER_CHANGED]
+    others = [
+        follower
+        for follower in followers
+        if follower.name != rule.name and follower.event is RuleEvent.FOLDER_CHANGED
+    ]
     return run_event(document, [rule._replace(event=RuleEvent.IMPORTED), *others], RuleEvent.IMPORTED)
 
 
-def _one_pass(verdict: Verdict, rules: Sequence[CompiledRule], fired: set[str]) -> None:
+def _one_pass(verdict: AttemptOutcome, rules: Sequence[CompiledRule], fired: set[str]) -> None:
     for rule in rules:
         if rule.name not in fired and rule.holds(verdict.document):
             fired.add(rule.name)
             _fire(verdict, rule)
 
 
-def _fire(verdict: Verdict, rule: CompiledRule) -> None:
+def _fire(verdict: AttemptOutcome, rule: CompiledRule) -> None:
     order = dict(verdict.document)
     words: list[str] = []
     for action in rule.actions:
@@ -125,7 +129,7 @@ def _fire(verdict: Verdict, rule: CompiledRule) -> None:
     verdict.firings.append((rule.name, words))
 
 
-def _act(verdict: Verdict, order: Document, rule: CompiledRule, action: Action) -> list[str]:
+def _act(verdict: AttemptOutcome, order: Document, rule: CompiledRule, action: Action) -> list[str]:
     """Do one action on the order, which is a copy; return what it changed in words."""
     if action.move_to:
         return _move(verdict, order, rule.name, action.move_to)
@@ -147,7 +151,7 @@ def _act(verdict: Verdict, order: Document, rule: CompiledRule, action: Action) 
     return [f"event {action.emit_event}"]
 
 
-def _move(verdict: Verdict, order: Document, rule: str, folder: str) -> list[str]:
+def _move(verdict: AttemptOutcome, order: Document, rule: str, folder: str) -> list[str]:
     before = order["folder"]
     if _key(before) == _key(folder):
         return [f"already in {before}"]

@@ -1,4 +1,4 @@
-"""The fulfillers' maps: kept and read."""
+"""Store and read the maps of the fulfillers."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def read_maps(engine: Engine, fulfiller: str) -> Maps:
 
 
 def save_maps(engine: Engine, maps: Sequence[MapForm]) -> None:
-    """Let these be all the maps of the fulfillers that they name; other fulfillers' stay. Safe to repeat."""
+    """Replace all maps of the named fulfillers; those of others stay. Safe to repeat."""
     keys = {form.fulfiller.casefold() for form in maps}
     with writing(engine) as connection:
         connection.execute(delete(MAPS).where(MAPS.c.fulfiller.in_(keys)))

@@ -74,8 +74,8 @@ def _unknown(
 ) -> Iterator[tuple[int, str]]:
     keys = {name.strip().casefold() for name in known}
     for number, rule in enumerate(rules):
-        for place, one in enumerate(rule.actions):
-            name = getattr(one, action)
+        for place, form in enumerate(rule.actions):
+            name = getattr(form, action)
             if name and name.casefold() not in keys:
                 line = located.line_of(("rules", number, "actions", place, action))
                 listed = near(name, list(known)) or f"; there are: {', '.join(sorted(known)) or 'none yet'}"
@@ -83,11 +83,11 @@ def _unknown(
 
 
 def _spell(rules: list[RuleForm], action: str, known: Collection[str]) -> None:
-    """Write names as the desk and the fulfillers write them: capitals do not count in a file."""
+    """Write names as the desk and the fulfillers write them: upper and lower case are the same in a file."""
     names = {name.strip().casefold(): name for name in known}
-    for one in (one for rule in rules for one in rule.actions):
-        if name := getattr(one, action):
-            setattr(one, action, names[name.casefold()])
+    for form in (form for rule in rules for form in rule.actions):
+        if name := getattr(form, action):
+            setattr(form, action, names[name.casefold()])
 
 
 def cycle_warnings(rules: list[CompiledRule]) -> list[str]:
@@ -117,7 +117,7 @@ def _target(rule: CompiledRule) -> str | None:
 
 
 def _could_follow(rule: CompiledRule, next_: CompiledRule) -> bool:
-    """Tell whether a rule's folder lets another one move the order on."""
+    """Return whether a rule's folder lets another one move the order on."""
     folder, target = _target(rule), _target(next_)
     if folder is None or target is None or folder.casefold() == target.casefold():
         return False

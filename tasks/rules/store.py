@@ -1,4 +1,4 @@
-"""The desk's rules: kept, switched on and off, and read."""
+"""Store, read, enable and disable the rules."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def switch_rule(engine: Engine, name: str, *, enabled: bool) -> None:
 
 
 def rules_are_on(engine: Engine) -> bool:
-    """Tell whether a rule is on, whatever it waits for."""
+    """Return whether a rule is on, whatever it waits for."""
     with reading(engine) as connection:
         return connection.execute(select(RULES.c.id).where(IS_ON).limit(1)).first() is not None
 

@@ -111,8 +111,8 @@ def validated(located: Located, form: type[_Form]) -> _Form:
         return form.model_validate(located.value)
     except ValidationError as error:
         problems = [
-            (located.line_of(tuple(one["loc"])), _words(one))
-            for one in error.errors(include_url=False, include_input=True)
+            (located.line_of(tuple(detail["loc"])), _words(detail))
+            for detail in error.errors(include_url=False, include_input=True)
         ]
     raise told(problems)
 

@@ -21,7 +21,7 @@ def shown_name(courier: str, names: Mapping[str, str]) -> str:
 def tracking_address(courier: str, code: str) -> str | None:
     """Return where a parcel can be followed, None for a courier we know no address of.
 
-    Capitals, spaces and dashes in the courier's name do not count.
+    Upper and lower case are the same; spaces and dashes in the courier's name are ignored.
     """
     template = _BY_KEY.get(_key(courier))
     return template.format(code=quote(code.strip(), safe="")) if template else None

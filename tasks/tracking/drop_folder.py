@@ -1,4 +1,4 @@
-"""A folder that shipping programs put CSV files into: each finished file is taken, once, and moved away.
+"""Process the files that shipping programs put into a folder: each finished file once, then move it away.
 
 Others may write to the folder: a link in it is neither read nor written through.
 """
@@ -22,8 +22,8 @@ from models.errors import AppError, ExitCode
 from models.shipments import DEFAULT_READING, ShipmentReading
 from tasks.safe_files import Directory, UnsafeFileError
 from tasks.text_cells import csv_cell
-from tasks.tracking.csv_file import FILE_ENDINGS, read_content
 from tasks.tracking.intake import Taken, take_file
+from tasks.tracking.shipment_file import FILE_ENDINGS, read_content
 from tasks.tracking.tables import BadRow, ShipmentFileError
 
 DONE = "done"

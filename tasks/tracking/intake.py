@@ -1,4 +1,4 @@
-"""Take shipments into the desk: one, or a file of them."""
+"""Add shipments to the desk, one by one or from a file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tasks.desk.engine import writing
 from tasks.desk.errors import DeskRefusedError
 from tasks.desk.references import Match, desk_id_of, find_by_desk_id, find_by_number, resolve
 from tasks.tracking.carriers import tracking_address
-from tasks.tracking.csv_file import FileRow, read_rows
+from tasks.tracking.shipment_file import FileRow, read_rows
 from tasks.tracking.store import Added, add_shipments, integrations_of
 from tasks.tracking.tables import BadRow
 from tasks.tracking.values import (

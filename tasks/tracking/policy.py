@@ -1,4 +1,4 @@
-"""What becomes of a shipment: is it fit to send, has it the order's place, what does podOS hold. Pure."""
+"""Decide what to do with a shipment: validate, pick one per order, compare with podOS. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from models.desk import OutboxState
 from models.podos import HeldTracking
 from models.shipments import Parcel, Sibling, Tracking
 from models.unreadable import problems_in
-from tasks.delivery.retry_policy import Verdict
+from tasks.delivery.retry_policy import AttemptOutcome
 from tasks.tracking.carriers import shown_name, tracking_address
 from tasks.tracking.values import clean_code, clean_courier, clean_url, code_key
 
@@ -22,7 +22,7 @@ class Decision(NamedTuple):
     """What to do with a shipment: send this tracking, or settle it without sending."""
 
     send: Tracking | None = None
-    verdict: Verdict | None = None
+    verdict: AttemptOutcome | None = None
 
 
 def outgoing(parcel: Parcel, names: Mapping[str, str]) -> Tracking:
@@ -72,7 +72,7 @@ def holder_of_place(parcel: Parcel, place: Place) -> int | None:
     return oldest if oldest is not None and oldest < parcel.id else None
 
 
-def before_asking(parcel: Parcel, project: str, place: Place) -> Verdict | None:
+def before_asking(parcel: Parcel, project: str, place: Place) -> AttemptOutcome | None:
     """Return what settles a shipment before podOS is asked, None if nothing does.
 
     Args:
@@ -82,14 +82,14 @@ def before_asking(parcel: Parcel, project: str, place: Place) -> Verdict | None:
     """
     if problems := problems_in({name: getattr(parcel, name) for name in _DECIDING}):
         remedy = f"correct the row, then: desk shipments resend {parcel.id}"
-        return Verdict(OutboxState.FAILED, "; ".join([*problems, remedy]))
+        return AttemptOutcome(OutboxState.FAILED, "; ".join([*problems, remedy]))
     if parcel.project != project:
         reason = f"its order is of project {parcel.project}: connect an integration for that project"
-        return Verdict(OutboxState.WAITING, reason)
+        return AttemptOutcome(OutboxState.WAITING, reason)
     holder = holder_of_place(parcel, place)
     if holder is not None:
         reason = f"podOS has room for one tracking, and shipment {holder} has it: void that one to send this"
-        return Verdict(OutboxState.SUPERSEDED, reason)
+        return AttemptOutcome(OutboxState.SUPERSEDED, reason)
     return None
 
 
@@ -107,7 +107,7 @@ def decide(
     if held is None:
         return _failed("podOS does not know this order (HTTP 404)")
     if is_there(tracking, held, exactly=parcel.overwrite):
-        return Decision(verdict=Verdict(OutboxState.ALREADY_THERE))
+        return Decision(verdict=AttemptOutcome(OutboxState.ALREADY_THERE))
     if (held.status or "").strip().casefold() == "refunded":
         return _failed("podOS shows this order as refunded")
     other = code_key(held.code)
@@ -132,4 +132,4 @@ def is_there(tracking: Tracking, held: HeldTracking, *, exactly: bool = False) -
 
 
 def _failed(reason: str) -> Decision:
-    return Decision(verdict=Verdict(OutboxState.FAILED, reason))
+    return Decision(verdict=AttemptOutcome(OutboxState.FAILED, reason))

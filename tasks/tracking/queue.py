@@ -1,4 +1,4 @@
-"""The sync's side of the shipments: what waits for an integration, and what came of sending it."""
+"""Take due shipments of an integration and write the outcomes of sending them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Table, bindparam, exis
 from models.desk import Order, OutboxState, Shipment
 from models.shipments import Parcel, Sibling, Tracking
 from tasks.delivery import store as outbox
-from tasks.delivery.retry_policy import Settled, Verdict
+from tasks.delivery.retry_policy import AttemptOutcome, RetryDecision
 from tasks.desk.engine import reading, writing
 from tasks.desk.folders import place_orders
 from tasks.desk.history import add_history
@@ -88,7 +88,7 @@ def siblings_of(engine: Engine, order_ids: Collection[int]) -> dict[int, list[Si
     return found
 
 
-def tidy(engine: Engine, tidied: Mapping[Parcel, Tracking]) -> set[int]:
+def normalize_tracking(engine: Engine, tidied: Mapping[Parcel, Tracking]) -> set[int]:
     """Write trimmed couriers and codes, and tracking addresses, into rows that other programs inserted.
 
     Args:
@@ -111,7 +111,7 @@ def tidy(engine: Engine, tidied: Mapping[Parcel, Tracking]) -> set[int]:
                 doubles.add(parcel.id)
             else:
                 rows.append((parcel.id, tracking))
-        new = [{f"new_{name}": value for name, value in one._asdict().items()} for _, one in rows]
+        new = [{f"new_{name}": value for name, value in shipment._asdict().items()} for _, shipment in rows]
         if new:
             ids = [{"row_id": id_} for id_, _ in rows]
             connection.execute(statement, [id_ | values for id_, values in zip(ids, new, strict=True)])
@@ -128,7 +128,7 @@ def _is_there_twice(connection: Connection, parcel: Parcel, tracking: Tracking) 
     return connection.execute(same).first() is not None
 
 
-def fail_strays(engine: Engine) -> int:
+def fail_orphans(engine: Engine) -> int:
     """Fail waiting shipments that no sync would ever find; only SQLite lets them in. Return how many."""
     mine = ORDERS.c.id == SHIPMENTS.c.order_id
     return outbox.fail_waiting(engine, SHIPMENTS, ~exists().where(mine), NO_ORDER) + outbox.fail_waiting(
@@ -139,14 +139,14 @@ def fail_strays(engine: Engine) -> int:
     )
 
 
-def write_verdicts(
+def write_outcomes(
     connection: Connection,
     parcels: Sequence[Parcel],
-    verdicts: Mapping[int, Verdict],
+    verdicts: Mapping[int, AttemptOutcome],
     *,
     move_to: str,
     now: datetime,
-) -> dict[int, Settled]:
+) -> dict[int, RetryDecision]:
     """Write what became of shipments, with their orders' history and folder, in one transaction.
 
     Args:
@@ -162,23 +162,29 @@ def write_verdicts(
     Safe to repeat: a shipment is settled once.
     """
     settled = outbox.record(connection, SHIPMENTS, verdicts, now=now)
-    changed = [one for one in parcels if one.id in settled]
+    changed = [parcel for parcel in parcels if parcel.id in settled]
     add_history(connection, _history(changed, settled), at=now)
-    in_podos = {one.order_id for one in changed if settled[one.id].state in IN_PODOS}
+    in_podos = {shipment.order_id for shipment in changed if settled[shipment.id].state in IN_PODOS}
     if in_podos and move_to:
         place_orders(connection, in_podos, move_to, by="tracking is in podOS")
-    _displace(connection, [one for one in changed if one.overwrite and settled[one.id].state in IN_PODOS])
-    promote(connection, {one.order_id for one in changed if settled[one.id].state is OutboxState.FAILED})
+    _displace(
+        connection,
+        [shipment for shipment in changed if shipment.overwrite and settled[shipment.id].state in IN_PODOS],
+    )
+    promote(
+        connection,
+        {shipment.order_id for shipment in changed if settled[shipment.id].state is OutboxState.FAILED},
+    )
     return settled
 
 
-def _history(parcels: Sequence[Parcel], settled: Mapping[int, Settled]) -> list[tuple[int, str, str]]:
+def _history(parcels: Sequence[Parcel], settled: Mapping[int, RetryDecision]) -> list[tuple[int, str, str]]:
     rows = []
-    for one in parcels:
-        state, reason = settled[one.id].state, settled[one.id].whole_reason
+    for parcel in parcels:
+        state, reason = settled[parcel.id].state, settled[parcel.id].whole_reason
         if state in _WORDS:
-            text = f"shipment {one.id} {_WORDS[state]}" + (f": {reason}" if reason else "")
-            rows.append((one.order_id, "tracking", text))
+            text = f"shipment {parcel.id} {_WORDS[state]}" + (f": {reason}" if reason else "")
+            rows.append((parcel.order_id, "tracking", text))
     return rows
 
 
@@ -193,8 +199,8 @@ def _displace(connection: Connection, parcels: Sequence[Parcel]) -> None:
     connection.execute(
         statement.values(state=OutboxState.SUPERSEDED.value, reason=bindparam("why")),
         [
-            {"order": one.order_id, "newer": one.id, "why": f"shipment {one.id} was sent over it"}
-            for one in parcels
+            {"order": parcel.order_id, "newer": parcel.id, "why": f"shipment {parcel.id} was sent over it"}
+            for parcel in parcels
         ],
     )
 

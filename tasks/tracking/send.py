@@ -1,4 +1,4 @@
-"""Send tracking to podOS, a batch at a time: look what podOS holds, send what is missing, write the outcome.
+"""Send tracking to podOS in batches: read the remote tracking, send what is missing, write the outcomes.
 
 podOS is never asked to change an order without a look at it just before: after an answer that does not say
 whether a change was made, and after a crash, the look finds it.
@@ -14,15 +14,15 @@ from typing import NamedTuple
 from models.desk import OutboxState
 from models.podos import HeldTracking
 from models.shipments import Parcel, Sibling, Tracking
-from tasks.concurrency import in_lanes
-from tasks.delivery.outcomes import Ledger
-from tasks.delivery.retry_policy import FIRST_PAUSE, Verdict, asked_pause
+from tasks.concurrency import for_each_concurrently
+from tasks.delivery.outcomes import OutcomeWriter
+from tasks.delivery.retry_policy import FIRST_PAUSE, AttemptOutcome, asked_pause
 from tasks.podos.client import IDS_PER_REQUEST, PodosClient
 from tasks.podos.errors import RefusedChangeError, RetriablePodosError
 from tasks.podos.tracking import find_held, get_held, patch_fulfillment
 from tasks.prefect_api.step import step
 from tasks.tracking.policy import Decision, before_asking, decide, is_there, outgoing, place_of
-from tasks.tracking.queue import postpone_due, siblings_of, take_due, tidy
+from tasks.tracking.queue import normalize_tracking, postpone_due, siblings_of, take_due
 from tasks.tracking.sync_run import SyncRun
 from tasks.tracking.values import UnfitShipmentError, clean_code, clean_courier
 
@@ -63,21 +63,21 @@ async def send_batch(client: PodosClient, run: SyncRun) -> bool:
         run.after_id = parcels[-1].id
         run.report.would_send += len(await look(client, run, sift(run, parcels, _ignore), _ignore))
         return True
-    async with Ledger(run.engine, run.write) as ledger:
+    async with OutcomeWriter(run.engine, run.write) as ledger:
         await send_in_rounds(client, run, sift(run, parcels, ledger.note), ledger.note)
     return True
 
 
-Note = Callable[[Parcel, Verdict], None]
+Note = Callable[[Parcel, AttemptOutcome], None]
 
 
-def _ignore(_parcel: Parcel, _verdict: Verdict) -> None:
+def _ignore(_parcel: Parcel, _verdict: AttemptOutcome) -> None:
     """Take an outcome of a read-only run, which writes none."""
 
 
 def sift(run: SyncRun, parcels: Sequence[Parcel], note: Note) -> list[Outgoing]:
     """Return what is fit to send and has its order's place; the others are settled."""
-    siblings = siblings_of(run.engine, [one.order_id for one in parcels])
+    siblings = siblings_of(run.engine, [parcel.order_id for parcel in parcels])
     places = {order_id: place_of(family) for order_id, family in siblings.items()}
     fit: list[Outgoing] = []
     untidy: dict[Parcel, Tracking] = {}
@@ -90,7 +90,7 @@ def sift(run: SyncRun, parcels: Sequence[Parcel], note: Note) -> list[Outgoing]:
         try:
             tracking = outgoing(parcel, run.settings.couriers)
         except UnfitShipmentError as error:
-            note(parcel, Verdict(OutboxState.FAILED, str(error)))
+            note(parcel, AttemptOutcome(OutboxState.FAILED, str(error)))
             continue
         fit.append(Outgoing(parcel, tracking, _voided_codes(siblings[parcel.order_id])))
         tidied = Tracking(clean_courier(parcel.courier), clean_code(parcel.code), tracking.url)
@@ -100,7 +100,7 @@ def sift(run: SyncRun, parcels: Sequence[Parcel], note: Note) -> list[Outgoing]:
 
 
 def _voided_codes(family: Iterable[Sibling]) -> tuple[str, ...]:
-    return tuple(one.code for one in family if one.state == OutboxState.VOIDED.value)
+    return tuple(sibling.code for sibling in family if sibling.state == OutboxState.VOIDED.value)
 
 
 def _without_doubles(
@@ -108,11 +108,14 @@ def _without_doubles(
 ) -> list[Outgoing]:
     if run.report.would_send is not None:
         return fit
-    doubles = tidy(run.engine, untidy)
-    for one in fit:
-        if one.parcel.id in doubles:
-            note(one.parcel, Verdict(OutboxState.FAILED, "it is the same as another shipment of its order"))
-    return [one for one in fit if one.parcel.id not in doubles]
+    doubles = normalize_tracking(run.engine, untidy)
+    for candidate in fit:
+        if candidate.parcel.id in doubles:
+            note(
+                candidate.parcel,
+                AttemptOutcome(OutboxState.FAILED, "it is the same as another shipment of its order"),
+            )
+    return [candidate for candidate in fit if candidate.parcel.id not in doubles]
 
 
 async def send_in_rounds(client: PodosClient, run: SyncRun, todo: list[Outgoing], note: Note) -> None:
@@ -121,16 +124,16 @@ async def send_in_rounds(client: PodosClient, run: SyncRun, todo: list[Outgoing]
         to_send = await look(client, run, todo, note)
         sender = Sender(client, run, note)
         # The client lets only so many requests out; a few more stand ready, so that no connection idles.
-        await in_lanes(to_send, sender.send, lanes=client.connections + client.connections // 2)
+        await for_each_concurrently(to_send, sender.send, lanes=client.connections + client.connections // 2)
         todo, error = sender.unclear, sender.error
         if run.halted or not todo or error is None:
             return
         if number < ROUNDS - 1:
             await run.sleep(pause_seconds(number, error))
             continue
-        run.halted = error if sender.is_in_trouble else None
-        for one in todo:
-            note(one.parcel, waiting(error))
+        run.halted = error if sender.has_problem else None
+        for candidate in todo:
+            note(candidate.parcel, waiting(error))
 
 
 def pause_seconds(number: int, error: RetriablePodosError) -> float:
@@ -138,9 +141,9 @@ def pause_seconds(number: int, error: RetriablePodosError) -> float:
     return max(FIRST_PAUSE_SECONDS * 2.0**number, error.retry_after_seconds or 0.0)
 
 
-def waiting(error: RetriablePodosError) -> Verdict:
+def waiting(error: RetriablePodosError) -> AttemptOutcome:
     """Return the outcome of a shipment that podOS gave no clear answer to."""
-    return Verdict(OutboxState.WAITING, str(error), error.retry_after_seconds)
+    return AttemptOutcome(OutboxState.WAITING, str(error), error.retry_after_seconds)
 
 
 async def look(client: PodosClient, run: SyncRun, todo: Sequence[Outgoing], note: Note) -> list[Outgoing]:
@@ -152,29 +155,29 @@ async def look(client: PodosClient, run: SyncRun, todo: Sequence[Outgoing], note
         if run.halted:
             return
         try:
-            held = await _held_of(client, [one.parcel.source_id for one in chunk])
+            held = await _held_of(client, [candidate.parcel.source_id for candidate in chunk])
         except RetriablePodosError as error:
             run.halted = error
-            for one in chunk:
-                note(one.parcel, waiting(error))
+            for candidate in chunk:
+                note(candidate.parcel, waiting(error))
             return
-        for one in chunk:
-            decision = _decide(one, held.get(one.parcel.source_id))
+        for candidate in chunk:
+            decision = _decide(candidate, held.get(candidate.parcel.source_id))
             if decision.verdict:
-                note(one.parcel, decision.verdict)
+                note(candidate.parcel, decision.verdict)
             else:
-                to_send.append(one)
+                to_send.append(candidate)
 
-    await in_lanes(chunks, look_at, lanes=client.connections)
+    await for_each_concurrently(chunks, look_at, lanes=client.connections)
     return [] if run.halted else to_send
 
 
-def _decide(one: Outgoing, held: HeldTracking | None) -> Decision:
-    return decide(one.parcel, one.tracking, held, one.replaceable)
+def _decide(outgoing: Outgoing, held: HeldTracking | None) -> Decision:
+    return decide(outgoing.parcel, outgoing.tracking, held, outgoing.replaceable)
 
 
 async def _held_of(client: PodosClient, ids: Sequence[str]) -> dict[str, HeldTracking]:
-    held = {one.id: one for one in await find_held(client, ids)}
+    held = {remote.id: remote for remote in await find_held(client, ids)}
     for id_ in ids:
         if id_ not in held and (found := await get_held(client, id_)):  # the list may hide some
             held[id_] = found
@@ -200,47 +203,47 @@ class Sender:
         self._calm.set()
 
     @property
-    def is_in_trouble(self) -> bool:
+    def has_problem(self) -> bool:
         """Whether podOS gave no clear answer so often in a row that it must be down."""
         return self._in_a_row >= TROUBLE
 
-    async def send(self, one: Outgoing) -> None:
+    async def send(self, outgoing: Outgoing) -> None:
         """Send one shipment's tracking and note what came of it."""
         await self._calm.wait()
         if self._run.halted:
             return
-        if self.is_in_trouble:
-            self.unclear.append(one)
+        if self.has_problem:
+            self.unclear.append(outgoing)
             return
         if self._run.lease:
             self._run.lease.check()
         try:
-            await self._patch(one)
+            await self._patch(outgoing)
         except RefusedChangeError as error:
-            self._note(one.parcel, refusal(error))
+            self._note(outgoing.parcel, refusal(error))
         except RetriablePodosError as error:
-            await self._got_no_answer(one, error)
+            await self._got_no_answer(outgoing, error)
 
-    async def _patch(self, one: Outgoing) -> None:
-        courier, code, url = one.tracking
+    async def _patch(self, outgoing: Outgoing) -> None:
+        courier, code, url = outgoing.tracking
         held = await patch_fulfillment(
-            self._client, one.parcel.source_id, courier=courier, code=code, url=url
+            self._client, outgoing.parcel.source_id, courier=courier, code=code, url=url
         )
-        if not is_there(one.tracking, held):
+        if not is_there(outgoing.tracking, held):
             raise RetriablePodosError(
                 "podOS took the tracking but does not show it", project=self._client.project
             )
         self._in_a_row = 0
-        self._note(one.parcel, Verdict(OutboxState.SENT))
+        self._note(outgoing.parcel, AttemptOutcome(OutboxState.SENT))
 
-    async def _got_no_answer(self, one: Outgoing, error: RetriablePodosError) -> None:
+    async def _got_no_answer(self, outgoing: Outgoing, error: RetriablePodosError) -> None:
         self.error = error
         self._in_a_row += 1
         if (error.retry_after_seconds or 0.0) > LONGEST_WAIT_SECONDS:
             self._run.halted = error
-            self._note(one.parcel, waiting(error))
+            self._note(outgoing.parcel, waiting(error))
             return
-        self.unclear.append(one)
+        self.unclear.append(outgoing)
         if error.status == _TOO_FAST and self._calm.is_set():
             self._calm.clear()  # nobody begins anything until podOS has had its pause
             try:
@@ -249,17 +252,17 @@ class Sender:
                 self._calm.set()
 
 
-def refusal(error: RefusedChangeError) -> Verdict:
+def refusal(error: RefusedChangeError) -> AttemptOutcome:
     """Return the outcome of a change that podOS did not take; its own words are for the desk alone."""
     if error.status == 404:
-        return Verdict(OutboxState.FAILED, "podOS does not know this order (HTTP 404)")
+        return AttemptOutcome(OutboxState.FAILED, "podOS does not know this order (HTTP 404)")
     reason = f"podOS did not accept the tracking (HTTP {error.status})"
     if not error.words:
-        return Verdict(OutboxState.FAILED, f"{reason} and does not say why")
-    return Verdict(OutboxState.FAILED, reason, kept=f"{reason}: {error.words}")
+        return AttemptOutcome(OutboxState.FAILED, f"{reason} and does not say why")
+    return AttemptOutcome(OutboxState.FAILED, reason, kept=f"{reason}: {error.words}")
 
 
-def put_off(run: SyncRun) -> None:
+def postpone_rest(run: SyncRun) -> None:
     """After podOS asked for a pause or could not be had: let all that is due wait, without an attempt."""
     if run.halted and run.report.would_send is None:
         now = run.clock()

@@ -1,4 +1,4 @@
-"""Shipments come in, are voided, and are tried again. What the sync does with them: ``shipment_sync.py``."""
+"""Insert, void and resend shipments. The sync uses ``queue.py``."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ def add_shipments(connection: Connection, shipments: Sequence[NewShipment], *, n
     insert = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
     new: list[tuple[int, int, str]] = []
     for start in range(0, len(shipments), _CHUNK):
-        rows = {one[:3]: {**one._asdict(), "created_at": now} for one in shipments[start : start + _CHUNK]}
+        rows = {
+            shipment[:3]: {**shipment._asdict(), "created_at": now}
+            for shipment in shipments[start : start + _CHUNK]
+        }
         statement = insert(SHIPMENTS).values(list(rows.values())).on_conflict_do_nothing()
         returned = statement.returning(SHIPMENTS.c.id, SHIPMENTS.c.order_id, SHIPMENTS.c.courier)
         new += [tuple(row) for row in connection.execute(returned)]
@@ -59,12 +62,12 @@ def add_shipments(connection: Connection, shipments: Sequence[NewShipment], *, n
 
 def _ids_of(connection: Connection, shipments: Sequence[NewShipment]) -> list[int]:
     known: dict[tuple[int, str, str], int] = {}
-    order_ids = sorted({one.order_id for one in shipments})
+    order_ids = sorted({shipment.order_id for shipment in shipments})
     columns = (SHIPMENTS.c.order_id, SHIPMENTS.c.courier, SHIPMENTS.c.code, SHIPMENTS.c.id)
     for start in range(0, len(order_ids), _CHUNK):
         query = select(*columns).where(SHIPMENTS.c.order_id.in_(order_ids[start : start + _CHUNK]))
         known |= {(row[0], row[1], row[2]): row[3] for row in connection.execute(query)}
-    return [known[one.order_id, one.courier, one.code] for one in shipments]
+    return [known[shipment.order_id, shipment.courier, shipment.code] for shipment in shipments]
 
 
 def integrations_of(connection: Connection, shipment_ids: Collection[int]) -> set[str]:

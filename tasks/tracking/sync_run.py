@@ -1,4 +1,4 @@
-"""One sync under way: what all its batches share."""
+"""The state that all batches of one sync share."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from sqlalchemy import Connection, Engine
 
 from models.desk import OutboxState
 from models.shipments import Parcel, ShipmentNote, SyncReport, SyncSettings
-from tasks.delivery.retry_policy import Settled, Verdict
+from tasks.delivery.retry_policy import AttemptOutcome, RetryDecision
 from tasks.desk.leases import HeldLease
 from tasks.desk.sync_runs import record_sync_progress
 from tasks.podos.errors import RetriablePodosError
-from tasks.tracking.queue import write_verdicts
+from tasks.tracking.queue import write_outcomes
 
 MAX_NOTES = 200
 
@@ -51,27 +51,27 @@ class SyncRun:
         self.after_id = 0
         self._outcomes: dict[int, OutboxState] = {}
 
-    def write(self, connection: Connection, outcomes: Sequence[tuple[Parcel, Verdict]]) -> None:
+    def write(self, connection: Connection, outcomes: Sequence[tuple[Parcel, AttemptOutcome]]) -> None:
         """Write what became of shipments, and the counts, in the caller's transaction."""
         parcels = [parcel for parcel, _ in outcomes]
         verdicts = {parcel.id: verdict for parcel, verdict in outcomes}
-        settled = write_verdicts(
+        settled = write_outcomes(
             connection, parcels, verdicts, move_to=self.settings.move_to, now=self.clock()
         )
         self.count(parcels, settled)
         record_sync_progress(connection, self.report)
 
-    def count(self, parcels: Sequence[Parcel], settled: dict[int, Settled]) -> None:
+    def count(self, parcels: Sequence[Parcel], settled: dict[int, RetryDecision]) -> None:
         """Count shipments under what they say now; one that comes again counts as its latest."""
-        for one in parcels:
-            if one.id not in settled:
+        for parcel in parcels:
+            if parcel.id not in settled:
                 continue
-            state, reason = settled[one.id].state, settled[one.id].reason
-            before = self._outcomes.get(one.id)
+            state, reason = settled[parcel.id].state, settled[parcel.id].reason
+            before = self._outcomes.get(parcel.id)
             if before is not None:
                 self.report.counts[before] -= 1
-            self._outcomes[one.id] = state
+            self._outcomes[parcel.id] = state
             self.report.counts[state] += 1
             notes = self.report.notes.setdefault(state, [])
             if reason and len(notes) < MAX_NOTES:
-                notes.append(ShipmentNote(one.id, one.order_number, reason))
+                notes.append(ShipmentNote(parcel.id, parcel.order_number, reason))

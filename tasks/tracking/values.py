@@ -1,4 +1,4 @@
-"""What a courier, a tracking code, an address and a date may be, whoever gives them. Pure.
+"""Validate couriers, tracking codes, tracking addresses and dates from any source. Pure.
 
 For files, SQL, Order Desk and the command line alike. What a spreadsheet made of a value is no value: it is
 refused, with the remedy. What only keeps a value text in a spreadsheet is taken off: nothing is lost by it.
@@ -185,7 +185,7 @@ ROUNDED = (
 
 
 def code_key(code: str | None) -> str:
-    """Return what tells tracking codes apart: capitals and white space do not count."""
+    """Return the key that tracking codes are compared by: upper case, without white space."""
     return "".join((code or "").split()).casefold()
 
 

@@ -89,8 +89,8 @@ def _staging(directory: Directory, desk: Path) -> Iterator[Directory]:
     if directory.is_private():
         yield directory
         return
-    with directory_of(desk) as beside:
-        yield beside
+    with directory_of(desk) as run_in_thread:
+        yield run_in_thread
 
 
 def _copy(engine: Engine, unfinished: Path, on_progress: Progress) -> tuple[str, dict[str, int]]:

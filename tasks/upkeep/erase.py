@@ -1,4 +1,4 @@
-"""Personal data is blanked; the order, its items and its place in the import ledger stay."""
+"""Erase personal data. The order, its items and its import record stay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which orders are done with: nobody needs their address or tracking any more. And whom a person names."""
+"""Select finished orders, whose address and tracking nobody needs any more, and those a person names."""
 
 from __future__ import annotations
 

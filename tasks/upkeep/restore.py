@@ -1,4 +1,4 @@
-"""Put a backup in the place of a desk: checked before, in one transaction, and checked after.
+"""Restore a backup: verify it, replace the desk in one transaction, verify the result.
 
 The desk's file stays the same file and is written by SQLite itself, so that a crash leaves the old desk or
 the new one, never a mix, and the log of the old one is never applied to the new one.

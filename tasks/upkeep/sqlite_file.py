@@ -1,4 +1,4 @@
-"""SQLite files beside the desk's own: put in place whole, for their user alone, and checked."""
+"""Create, replace and verify SQLite files atomically, readable by their owner only."""
 
 from __future__ import annotations
 

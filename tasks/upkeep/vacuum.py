@@ -1,4 +1,4 @@
-"""Make what was erased unreadable in the database's file as well."""
+"""Remove erased values from the bytes of the database file."""
 
 from __future__ import annotations
 

@@ -86,14 +86,14 @@ def main() -> None:
     base = statistics.median(bench.seconds[options.workers[0]])
     print("\n| workers | s | times the speed of the first |\n| --- | --- | --- |")
     for workers, times in bench.seconds.items():
-        shown = ", ".join(f"{one:.1f}" for one in times)
+        shown = ", ".join(f"{seconds:.1f}" for seconds in times)
         print(f"| {workers} | {shown} | {base / statistics.median(times):.2f} |", flush=True)
     print(f"\nAll desks are the same, order by order: {bench.first_desk}")
 
 
 def machine() -> str:
     """Return what the figures depend on."""
-    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
+    load = ", ".join(f"{figure:.1f}" for figure in os.getloadavg())
     packages = ", ".join(f"{name} {version(name)}" for name in ("prefect", "sqlalchemy", "psycopg", "pandas"))
     return (
         f"{platform.platform()}, {os.cpu_count()} cores, load {load}; Python {platform.python_version()}; "
@@ -147,9 +147,9 @@ def check_desk(bench: Bench, url: str, report: dict[str, Any]) -> None:
 def cpu_seconds(pid: int, *, whole: bool = True) -> float:
     """Return the CPU time of a process and, as a whole, of all that it started: those that ended too."""
     ticks = 0
-    for one in [pid, *descendants(pid)] if whole else [pid]:
+    for process_id in [pid, *descendants(pid)] if whole else [pid]:
         try:
-            fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+            fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
         except OSError:  # it has ended
             continue
         ticks += sum(map(int, fields[11 : 15 if whole else 13]))

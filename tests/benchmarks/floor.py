@@ -48,11 +48,11 @@ def item_rows(number: int, row: Fulfillment) -> Iterator[tuple[Any, ...]]:
     """Return the items' columns, prints as JSON."""
     for position, item in enumerate(row.items or (), 1):
         prints: dict[str, str | None] = {}
-        for index, one in enumerate(item.applications or (), 1):
-            prints[f"print_url_{index}"] = one.design
-            prints[f"print_location_{index}"] = one.placement
-            prints[f"print_technology_{index}"] = one.technology
-            prints[f"print_preview_{index}"] = one.mockup
+        for index, print_ in enumerate(item.applications or (), 1):
+            prints[f"print_url_{index}"] = print_.design
+            prints[f"print_location_{index}"] = print_.placement
+            prints[f"print_technology_{index}"] = print_.technology
+            prints[f"print_preview_{index}"] = print_.mockup
         meta = item.metadata
         sku, name = (meta.variant_sku, meta.product_title) if meta else (None, None)
         text = msgspec.json.encode(prints).decode()

@@ -11,12 +11,12 @@ from datetime import UTC, datetime, timedelta
 from models.desk import RunState
 from models.filters import CountryMode, ImportSettings
 from models.reports import ImportReport
-from tasks.concurrency import collecting_seldom
+from tasks.concurrency import relaxed_gc
 from tasks.desk.engine import opened_desk
 from tasks.desk.leases import HeldLease
-from tasks.desk.runs import begin_run, finish_run, read_mark, vouch
+from tasks.desk.runs import advance_watermark, begin_run, finish_run, read_watermark
 from tasks.imports.extract import batch_size
-from tasks.imports.load import ImportRunContext, load_while_reading, recognize
+from tasks.imports.load import ImportRunContext, find_known, load_while_reading
 from tasks.imports.transform import Prepared, prepare
 from tasks.imports.windows import plan_check
 from tasks.podos.client import PodosAccess, PodosClient
@@ -32,7 +32,7 @@ async def import_orders(options: argparse.Namespace) -> ImportReport:
     )
     access = PodosAccess(options.url, options.project, options.token)
     with opened_desk(options.database) as engine, HeldLease(engine, "check:bench") as lease:
-        mark = read_mark(engine, settings)
+        mark = read_watermark(engine, settings)
         plan = plan_check(settings, mark)
         report = ImportReport("bench", "check", dry_run=False, since=plan.since)
         run = ImportRunContext(engine, settings, report, lease=lease, outcomes={} if plan.from_mark else None)
@@ -47,7 +47,7 @@ async def import_orders(options: argparse.Namespace) -> ImportReport:
                 mark_at_end = await newest_date(client, "updatedAt")
                 newest = await newest_date(client, "createdAt")
                 await _import(client, ScanPlan("createdAt", newest=newest), run, options)
-                vouch(engine, settings, mark_at_end or now - timedelta(days=1), run.run_id)
+                advance_watermark(engine, settings, mark_at_end or now - timedelta(days=1), run.run_id)
         finish_run(engine, run.run_id, RunState.COMPLETED, now=datetime.now(UTC))
     return run.report
 
@@ -55,7 +55,7 @@ async def import_orders(options: argparse.Namespace) -> ImportReport:
 async def _import(
     client: PodosClient, plan: ScanPlan, run: ImportRunContext, options: argparse.Namespace
 ) -> None:
-    with collecting_seldom():
+    with relaxed_gc():
         async with Scan(client, plan, connections=options.connections, project=run.settings.project) as scan:
             while prepared := await _next_prepared(scan, plan, run):
                 await load_while_reading(prepared, run, now=datetime.now(UTC))
@@ -67,7 +67,7 @@ async def _next_prepared(scan: Scan, plan: ScanPlan, run: ImportRunContext) -> P
     if batch is None:
         return None
     if plan.field == "updatedAt":
-        recognize(batch, run)
+        find_known(batch, run)
     return prepare(batch, run.settings)
 
 

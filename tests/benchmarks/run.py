@@ -191,7 +191,7 @@ def checks(bench: Bench, sizes: list[int], new: int) -> None:
         bench.control(visible=size + new)
         some = _counted(bench, url, new)
         print(
-            f"| {size} | {none[0][0]}, {_spread([one[1] for one in none])} | {some[0]}, {some[1]:.0f} "
+            f"| {size} | {none[0][0]}, {_spread([timing[1] for timing in none])} | {some[0]}, {some[1]:.0f} "
             f"| {first.peak_mb:.0f} |",
             flush=True,
         )
@@ -231,7 +231,7 @@ def _machine(bench: Bench) -> str:
     python = BENCH / "dlt" / "bin" / "python"
     code = "from importlib.metadata import version; print(version('dlt'), version('sqlalchemy'))"
     theirs = subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout.split()
-    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
+    load = ", ".join(f"{figure:.1f}" for figure in os.getloadavg())
     size = bench.control()["bytes_an_order"]
     return (
         f"{platform.platform()}, {os.cpu_count()} cores, load {load}; Python {platform.python_version()}; "

@@ -73,9 +73,9 @@ async def send(engine: Engine, url: str, connections: int, prepare: Prepare) -> 
     report.run_id = begin_send_run(
         engine, settings, lease_name="send:acme", flow_run_id=None, now=datetime.now(UTC)
     )
-    way = Webhook(url, SECRET, connections=connections)
-    await send_all(way, SendRun(engine, settings, report, prepare))
-    await way.close()
+    channel = Webhook(url, SECRET, connections=connections)
+    await send_all(channel, SendRun(engine, settings, report, prepare))
+    await channel.close()
     print(report.one_line())
     return time.perf_counter() - started
 

@@ -15,7 +15,7 @@ def forms_of(text: str) -> set[bytes]:
     """Return a text as bytes, as it stands in JSON, addresses and pages, in base64, in hex, ..."""
     raw = text.encode()
     written = {text, json.dumps(text)[1:-1], html.escape(text), quote(text, safe=""), quote_plus(text)}
-    found = {one.encode() for one in written} | {raw.hex().encode(), raw.hex().upper().encode()}
+    found = {text.encode() for text in written} | {raw.hex().encode(), raw.hex().upper().encode()}
     found |= {text.encode("utf-16-le"), text.encode("utf-16-be")}
     return found | {form for shift in range(3) for form in _in_base64(raw, shift)}
 
@@ -28,7 +28,7 @@ def _in_base64(raw: bytes, shift: int) -> Iterator[bytes]:
 
 
 def found_in(contents: Mapping[str, bytes], needles: Collection[bytes]) -> dict[str, list[bytes]]:
-    """Return which contents hold which needles, a few of each; capitals do not count."""
+    """Return which contents hold which needles, a few of each; upper and lower case are the same."""
     wanted = {needle: needle.lower() for needle in needles}
     found: dict[str, list[bytes]] = {}
     for name, content in contents.items():

@@ -121,7 +121,7 @@ class System:
 
     def orders_in(self, folder: str) -> int:
         found = json.loads(self.desk("folders", "--json"))
-        return next((one["orders"] for one in found if one["name"] == folder), 0)
+        return next((row["orders"] for row in found if row["name"] == folder), 0)
 
     def deployment(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = self.api("GET", f"/deployments/name/{name}/{name}")
@@ -258,8 +258,8 @@ def descendants(pid: int) -> list[int]:
             if status[0] != "Z":
                 parents.setdefault(int(status[1]), []).append(int(entry.name))
     found = list(parents.get(pid, []))
-    for one in found:
-        found.extend(parents.get(one, []))
+    for answer in found:
+        found.extend(parents.get(answer, []))
     return found
 
 

@@ -88,7 +88,7 @@ def _submit(page: Page) -> None:
 def _the_run_is_told(system: System, run_id: str) -> None:
     run = system.finished(run_id)
     report = json.loads(system.desk("runs", "--json"))
-    (counts,) = [one["counts"] for one in report if one["flow_run_id"] == run_id]
+    (counts,) = [run["counts"] for run in report if run["flow_run_id"] == run_id]
     assert system.orders_in("New") + system.orders_in("Needs Attention") == counts["imported"] > 100
     assert f"imported {counts['imported']}, " in run["state"]["message"]
     mine = {"flow_runs": {"id": {"any_": [run_id]}}}

@@ -107,13 +107,13 @@ def test_orders_reach_two_fulfillers_by_the_event_and_tracking_returns(system: S
         sent = system.finished(started)
         assert (sent["state_type"], sent["auto_scheduled"]) == ("COMPLETED", False), sent["state"]
     queued = wait_for("the end of sending", lambda: _all_handed_over(system, shop))
-    taken = [one["order"]["source_id"] for one in shop.receiver.taken.values()]
+    taken = [request["order"]["source_id"] for request in shop.receiver.taken.values()]
     files = [json.loads(file.read_text())["order"] for file in shop.directory.glob("[!.]*.json")]
     assert shop.receiver.problems == []
     assert set(shop.receiver.posts.values()) == {1}
     assert sorted(taken) == _sent(queued, shop.webhook)
     assert sorted(order["source_id"] for order in files) == _sent(queued, shop.folder)
-    assert {one["order"]["shipping"]["country"] for one in shop.receiver.taken.values()} == {"GB"}
+    assert {request["order"]["shipping"]["country"] for request in shop.receiver.taken.values()} == {"GB"}
     assert "GB" not in {order["shipping"]["country"] for order in files}
 
     order = next(iter(shop.receiver.taken.values()))["order"]

@@ -160,7 +160,7 @@ def hand_over(system: System, source_id: str) -> list[str]:
             where = ("--address", other.url, "--store-id", "77")
             desk(*add, "orderdesk", f"refusing-{mark}", *where, secret=KEY)
             desk("send", source_id, "--to", f"refusing-{mark}")
-    outbox = {one["fulfiller"]: one for one in json.loads(system.desk("outbox", "--json"))}
+    outbox = {load["fulfiller"]: load for load in json.loads(system.desk("outbox", "--json"))}
     assert PERSON in outbox[f"repeats-{mark}"]["reference"]
     words = outbox[f"refusing-{mark}"]["reason"]
     assert words == f"Order Desk did not accept the order (HTTP 400): No parcel for Zoë {PERSON}"

@@ -33,7 +33,8 @@ def test_a_changed_schedule_stays_and_nothing_is_left_behind(tmp_path: Path) -> 
     system = start_system(tmp_path, port=system.port)
     schedules = system.deployment("check-for-new-orders")["schedules"]
     kept = {
-        (one["schedule"].get("cron"), one["schedule"].get("interval"), one["active"]) for one in schedules
+        (schedule["schedule"].get("cron"), schedule["schedule"].get("interval"), schedule["active"])
+        for schedule in schedules
     }
     assert kept == {("7 * * * *", None, False), (None, 86_400.0, True)}
     with Sandbox(SandboxSettings(orders=20)) as sandbox:

@@ -35,7 +35,7 @@ class Hooks:
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}{SECRET_PATH}"
 
     def about(self, words: str) -> list[str]:
-        return [one["text"] for one in self.taken if words in one["text"]]
+        return [message["text"] for message in self.taken if words in message["text"]]
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         hooks = self
@@ -182,9 +182,9 @@ def test_metrics_and_health_say_what_status_says(
     def look() -> tuple[int, dict[str, float]]:
         families = text_string_to_metric_families(httpx.get(f"{address}/metrics").text)
         samples = {
-            f"{one.name}{sorted(one.labels.values())}": one.value
+            f"{sample.name}{sorted(sample.labels.values())}": sample.value
             for family in families
-            for one in family.samples
+            for sample in family.samples
         }
         return httpx.get(f"{address}/health").status_code, samples
 
@@ -209,7 +209,7 @@ def test_setting_up_again_changes_nothing_and_what_is_off_stays_off(guarded: Sys
     assert refused.returncode == 2
     changed = guarded.run_desk("alerts", "setup", "--webhook", hooks.url, "--silence", "77")
     assert "set up: podos-order-desk: alert, no check" in changed.stderr
-    found = {one["name"]: one["is_on"] for one in json.loads(guarded.desk("alerts", "--json"))}
+    found = {load["name"]: load["is_on"] for load in json.loads(guarded.desk("alerts", "--json"))}
     assert (found["test"], found["no check"]) == (False, True)
     assert guarded.run_prefect("automation", "resume", "podos-order-desk: alert, test").returncode == 0
 

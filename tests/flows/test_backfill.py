@@ -193,7 +193,7 @@ def test_a_window_that_fails_is_named_and_only_it_is_repeated(
 
 
 def worker_is_online() -> bool:
-    """Tell whether a worker has said hello within the last seconds."""
+    """Return whether a worker has said hello within the last seconds."""
     from datetime import UTC, datetime, timedelta
 
     from prefect.client.orchestration import get_client
@@ -202,7 +202,7 @@ def worker_is_online() -> bool:
         async with get_client() as client:
             workers = await client.read_workers_for_work_pool("desk")
         fresh = datetime.now(UTC) - timedelta(seconds=5)
-        return any(one.last_heartbeat_time and one.last_heartbeat_time > fresh for one in workers)
+        return any(worker.last_heartbeat_time and worker.last_heartbeat_time > fresh for worker in workers)
 
     return asyncio.run(seen())
 

@@ -22,11 +22,11 @@ def announced(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """The events that would go to a server."""
     events: list[dict[str, Any]] = []
 
-    async def announce(new: list[dict[str, Any]]) -> bool:
+    async def emit_events_of(new: list[dict[str, Any]]) -> bool:
         events.extend(new)
         return True
 
-    monkeypatch.setattr(import_orders, "announce_order_events", announce)
+    monkeypatch.setattr(import_orders, "emit_order_events", emit_events_of)
     return events
 
 
@@ -45,7 +45,7 @@ def move_house(connected: Connected, source_id: str, city: str) -> None:
 
 def new_artwork(connected: Connected, source_id: str, design: str) -> None:
     items = (connected.sandbox.store.get(source_id) or {})["items"]
-    prints = [{**one, "design": design} for one in items[0]["applications"]]
+    prints = [{**item, "design": design} for item in items[0]["applications"]]
     change(connected, source_id, items=[{**items[0], "applications": prints}, *items[1:]])
 
 
@@ -77,9 +77,9 @@ def test_a_check_notes_what_changed_once_and_every_order_has_one_outcome(
     assert report.counts[Outcome.ALREADY_IMPORTED] >= 4
     assert report.one_line().endswith("changed upstream: canceled 1, held 1, address 1, artwork 1")
     assert "| Changed upstream: refunded before it shipped | 1 |" in str(report_page(report))
-    assert sorted(one["change"] for one in announced) == ["address", "artwork", "canceled", "held"]
+    assert sorted(change["change"] for change in announced) == ["address", "artwork", "canceled", "held"]
     assert set(announced[0]) == {"event", "id", "source_id", "project", "integration", "change"}
-    orders = {one["source_id"]: one for one in export_orders(engine)}
+    orders = {order["source_id"]: order for order in export_orders(engine)}
     assert orders[ids[0]]["folder"] == "Refunds"
     assert orders[ids[1]]["hold_reason"] == HELD_FROZEN
     assert orders[ids[2]]["shipping"]["city"] != "Newtown Sample"
@@ -122,28 +122,30 @@ def test_tracking_that_we_sent_ourselves_is_no_change(connected: Connected, engi
 
 def test_a_person_lists_takes_and_keeps(connected: Connected, engine: Engine, desk_command: RunDesk) -> None:
     connected.check()
-    one, two = printed(engine)[:2]
-    for order in (one, two):
+    first, second = printed(engine)[:2]
+    for order in (first, second):
         move_house(connected, order["source_id"], "Newtown Sample")
     result = desk_command("check")
     assert "Changed upstream: address" in result.out
 
     listed = json.loads(desk_command("changes", "--json").out)
-    assert {change["order_id"] for change in listed} == {one["id"], two["id"]}
+    assert {change["order_id"] for change in listed} == {first["id"], second["id"]}
     assert "Newtown" not in desk_command("changes").out
     assert len(json.loads(desk_command("orders", "--changed", "--json").out)) == 2
-    shown = desk_command("order", str(one["id"])).out
-    assert f"  ship_city: {one['shipping']['city']} -> Newtown Sample" in shown
-    assert f"desk changes take desk:{one['id']}" in shown
+    shown = desk_command("order", str(first["id"])).out
+    assert f"  ship_city: {first['shipping']['city']} -> Newtown Sample" in shown
+    assert f"desk changes take desk:{first['id']}" in shown
 
-    assert desk_command("changes", "take", str(one["id"])).out == "1 change taken over\n"
-    kept = desk_command("changes", "keep", str(two["id"]), "--json")
-    assert json.loads(kept.out) == {"changes": [listed[0 if listed[0]["order_id"] == two["id"] else 1]["id"]]}
-    assert "no change that waits for anybody" in refused(desk_command("changes", "keep", str(two["id"])))
+    assert desk_command("changes", "take", str(first["id"])).out == "1 change taken over\n"
+    kept = desk_command("changes", "keep", str(second["id"]), "--json")
+    assert json.loads(kept.out) == {
+        "changes": [listed[0 if listed[0]["order_id"] == second["id"] else 1]["id"]]
+    }
+    assert "no change that waits for anybody" in refused(desk_command("changes", "keep", str(second["id"])))
     assert json.loads(desk_command("orders", "--changed", "--json").out) == []
     assert len(json.loads(desk_command("changes", "--all", "--json").out)) == 2
-    cities = [find_order(engine, one["source_id"]).order["shipping"]["city"] for one in (one, two)]
-    assert cities == ["Newtown Sample", two["shipping"]["city"]]
+    cities = [find_order(engine, order["source_id"]).order["shipping"]["city"] for order in (first, second)]
+    assert cities == ["Newtown Sample", second["shipping"]["city"]]
     refused(desk_command("changes", "--all", "take", "1"))
 
 

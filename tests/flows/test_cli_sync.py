@@ -16,7 +16,7 @@ from tests.support.connected import Connected
 @pytest.fixture
 def shipped(connected: Connected, engine: Engine) -> str:
     """A shipment that waits; the source id of its order."""
-    source_id = next(one["id"] for one in connected.sandbox.store.all() if one.get("status") == "paid")
+    source_id = next(order["id"] for order in connected.sandbox.store.all() if order.get("status") == "paid")
     insert_shipment(engine, insert_order(engine, source_id=source_id, project=connected.sandbox.project))
     return str(source_id)
 

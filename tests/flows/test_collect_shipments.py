@@ -14,7 +14,7 @@ from prefect.settings import PREFECT_API_URL
 from sqlalchemy import Engine
 
 from flows.collect_shipments import watch_shipments
-from tasks.prefect_api.events import announce_shipments
+from tasks.prefect_api.events import emit_shipments_added
 from tasks.tracking.shipment_list import list_shipments
 from tests.support.builders import insert_order
 
@@ -40,7 +40,7 @@ def test_files_of_the_drop_folder_are_taken(
     monkeypatch.setenv("DESK_DROP_FOLDER", str(drop))
     state = watch()
     assert (state.is_completed(), state.message) == (True, "1 files: 1 shipments added, 1 bad rows")
-    assert [one.code for one in list_shipments(engine)] == ["1"]
+    assert [shipment.code for shipment in list_shipments(engine)] == ["1"]
 
 
 def test_without_a_drop_folder_it_says_what_to_do(engine: Engine) -> None:
@@ -57,10 +57,10 @@ def test_a_drop_folder_that_is_not_there_fails_the_run(engine: Engine, tmp_path:
 
 def test_the_server_takes_the_event(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_API_URL", str(PREFECT_API_URL.value()))
-    assert asyncio.run(announce_shipments({"default", "other"}))
+    assert asyncio.run(emit_shipments_added({"default", "other"}))
 
 
 def test_nothing_is_announced_without_a_server_or_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not asyncio.run(announce_shipments(set()))
+    assert not asyncio.run(emit_shipments_added(set()))
     monkeypatch.setenv("PREFECT_API_URL", "")
-    assert not asyncio.run(announce_shipments({"default"}))
+    assert not asyncio.run(emit_shipments_added({"default"}))

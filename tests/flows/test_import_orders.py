@@ -99,7 +99,7 @@ def test_import_leaves_what_a_person_changed(connected: Connected, engine: Engin
 
     connected.manual_import("2020-01-01")
 
-    folders = {one["id"]: one["folder"] for one in export_orders(engine)}
+    folders = {order["id"]: order["folder"] for order in export_orders(engine)}
     assert folders[order["id"]] == "Closed"
 
 
@@ -107,7 +107,7 @@ def test_an_order_paid_days_after_its_creation_is_imported_by_the_next_check(
     connected: Connected, engine: Engine
 ) -> None:
     connected.check()
-    late = next(one["id"] for one in connected.sandbox.store.all() if one.get("status") == "new")
+    late = next(order["id"] for order in connected.sandbox.store.all() if order.get("status") == "new")
 
     connected.sandbox.store.update(late, status="paid", frozen=False)
     report = connected.check()
@@ -142,7 +142,7 @@ def test_a_late_check_has_nothing_to_do_once_one_that_began_after_it_was_due_is_
 
 def test_a_thawed_order_is_imported_by_the_next_check(connected: Connected, engine: Engine) -> None:
     store = connected.sandbox.store
-    held = next(one["id"] for one in store.all() if one.get("frozen") and one.get("status") == "paid")
+    held = next(order["id"] for order in store.all() if order.get("frozen") and order.get("status") == "paid")
     connected.check()
     assert held not in desk_of(engine)
 
@@ -248,10 +248,10 @@ def test_manual_import_reads_whole_days_of_the_integrations_zone(
     assert begin == datetime.combine(day, time.min, zone)
     assert end == datetime.combine(day + timedelta(days=1), time.min, zone)
     expected = {
-        one["id"]
-        for one in connected.sandbox.store.all()
-        if one.get("id") in wanted(connected.sandbox)
-        and begin <= datetime.fromisoformat(one["createdAt"]) < end
+        order["id"]
+        for order in connected.sandbox.store.all()
+        if order.get("id") in wanted(connected.sandbox)
+        and begin <= datetime.fromisoformat(order["createdAt"]) < end
     }
     assert set(desk_of(engine)) == expected
 
@@ -259,21 +259,21 @@ def test_manual_import_reads_whole_days_of_the_integrations_zone(
 def test_single_orders_are_imported_by_id_and_unknown_ones_are_named(
     connected: Connected, engine: Engine
 ) -> None:
-    one, two = sorted(wanted(connected.sandbox))[:2]
+    first, second = sorted(wanted(connected.sandbox))[:2]
 
-    assert connected.import_single(one, two, one).counts[Outcome.IMPORTED] == 2
+    assert connected.import_single(first, second, first).counts[Outcome.IMPORTED] == 2
     with pytest.raises(UnknownOrdersError, match="1 of these 2"):
-        connected.import_single(one, "no-such-order")
+        connected.import_single(first, "no-such-order")
 
-    assert set(desk_of(engine)) == {one, two}
+    assert set(desk_of(engine)) == {first, second}
 
 
-def test_a_broken_order_is_set_aside_and_replayed_when_podos_mended_it(
+def test_a_broken_order_is_rejected_and_replayed_when_podos_mended_it(
     connected: Connected, engine: Engine
 ) -> None:
     connected.check()
     store = connected.sandbox.store
-    broken = next(one for one in store.all() if not isinstance(one.get("items"), list))
+    broken = next(order for order in store.all() if not isinstance(order.get("items"), list))
 
     assert connected.replay().counts[Outcome.REJECTED] == 1
     store.update(broken["id"], items=[], status="paid", frozen=False)

@@ -26,7 +26,7 @@ def sandbox() -> Sandbox:  # type: ignore[misc]
 @pytest.fixture
 def pay(sandbox: Sandbox) -> Callable[[], str]:
     """Let one more order become paid, and return its id."""
-    waiting = [one["id"] for one in sandbox.store.all() if one.get("status") == "new"]
+    waiting = [order["id"] for order in sandbox.store.all() if order.get("status") == "new"]
 
     def pay() -> str:
         key = waiting.pop()

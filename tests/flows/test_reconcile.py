@@ -48,8 +48,8 @@ def reconcile(name: str = "default", *, fix: bool = False) -> ReconcileReport:
 
 def changed(before: ReconcileReport, after: ReconcileReport) -> Differences:
     """What one reconciliation found and the other did not, by reason."""
-    both = {one: after.counts[one] - before.counts[one] for one in Difference}
-    return {one.value: count for one, count in both.items() if count}
+    both = {order: after.counts[order] - before.counts[order] for order in Difference}
+    return {difference.value: count for difference, count in both.items() if count}
 
 
 def delete_orders(engine: Engine, *ids: int) -> None:
@@ -95,7 +95,7 @@ def test_a_desk_that_was_just_checked_differs_only_by_its_filters(connected: Con
     imported = connected.check()
     report = reconcile()
     assert (report.read, report.here, report.alarming) == (400, imported.as_dict()["imported"], 0)
-    counts = {one.value: count for one, count in report.counts.items() if count}
+    counts = {difference.value: count for difference, count in report.counts.items() if count}
     skipped = {name: count for name, count in imported.as_dict()["skipped"].items() if count}
     assert counts == skipped | {"rejected": 1}
 
@@ -170,7 +170,9 @@ def test_fix_mends_what_is_safe_once_and_leaves_the_rest(connected: Connected, e
 def test_an_order_that_no_check_could_have_read_is_not_missed(connected: Connected) -> None:
     assert reconcile().counts[Difference.MISSED] == 0
     connected.check()
-    new = next(one["id"] for one in connected.sandbox.store.all() if one.get("status") == "new")
+    new = next(
+        difference["id"] for difference in connected.sandbox.store.all() if difference.get("status") == "new"
+    )
     later = (datetime.now(UTC) + timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     connected.sandbox.store.update(new, status="paid", frozen=False, updatedAt=later)
     report = reconcile()

@@ -86,6 +86,6 @@ def test_a_sync_lets_the_rules_look_at_a_shipment_that_came_by_sql(
     (order, *_) = list(export_orders(engine))
     insert_shipment(engine, order["id"], "AB123")
     connected.sync()
-    assert [one["id"] for one in export_orders(engine, folder="Closed")] == [order["id"]]
+    assert [order["id"] for order in export_orders(engine, folder="Closed")] == [order["id"]]
     connected.sync()
     assert firings(engine) == [1]

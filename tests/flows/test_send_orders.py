@@ -66,7 +66,7 @@ def test_from_order_to_parcel(
     assert receiver.problems == []
     assert len(receiver.taken) == sum(receiver.posts.values()) == reports["acme"]["sent"] > 10
     assert len(list((tmp_path / "press").glob("[!.]*.json"))) == reports["press"]["sent"] > 10
-    countries = {one["order"]["shipping"]["country"] for one in receiver.taken.values()}
+    countries = {order["order"]["shipping"]["country"] for order in receiver.taken.values()}
     assert countries == {"GB"}
     _ship_all(receiver, desk_command)
     assert_complete(connected.sandbox, receiver)
@@ -97,8 +97,8 @@ def assert_known(desk_command: RunDesk, tmp_path: Path, name: str) -> None:
 def assert_complete(sandbox: Sandbox, receiver: Receiver) -> None:
     """Make sure that podOS shows the first three orders as complete."""
     wanted = {posted["order"]["source_id"] for posted in list(receiver.taken.values())[:3]}
-    held = [one for one in sandbox.store.all() if one.get("id") in wanted]
-    assert [one["status"] for one in held] == ["complete"] * 3
+    held = [request for request in sandbox.store.all() if request.get("id") in wanted]
+    assert [order["status"] for order in held] == ["complete"] * 3
 
 
 def test_a_refused_secret_fails_the_command_and_says_what_to_do(
@@ -125,7 +125,7 @@ def test_a_secret_is_replaced_without_a_post_that_is_refused(
 
     def is_rotating() -> bool:
         listed = json.loads(desk_command("fulfillers", "--json").out)
-        return bool(next(one["rotating"] for one in listed if one["name"] == "turning"))
+        return bool(next(fulfiller["rotating"] for fulfiller in listed if fulfiller["name"] == "turning"))
 
     address = ("--address", "http://127.0.0.1:9/orders")
     assert "there is no webhook" in refused(add(*address, "--rotate-secret", secret=SECRET))

@@ -64,7 +64,9 @@ def sandbox() -> Iterator[Sandbox]:
 def paid(sandbox: Sandbox) -> list[str]:
     """Orders of the sandbox that can be shipped."""
     return [
-        one["id"] for one in sandbox.store.all() if one.get("status") == "paid" and not one.get("tracking")
+        order["id"]
+        for order in sandbox.store.all()
+        if order.get("status") == "paid" and not order.get("tracking")
     ]
 
 
@@ -84,11 +86,11 @@ def ship(engine: Engine, sandbox: Sandbox, source_ids: list[str]) -> list[int]:
 
 
 def shipments(engine: Engine) -> dict[int, ShipmentSummary]:
-    return {one.id: one for one in list_shipments(engine)}
+    return {shipment.id: shipment for shipment in list_shipments(engine)}
 
 
 def states(engine: Engine) -> Counter[str]:
-    return Counter(one.state for one in list_shipments(engine))
+    return Counter(shipment.state for shipment in list_shipments(engine))
 
 
 def written(sandbox: Sandbox) -> Counter[str]:
@@ -104,11 +106,11 @@ def let_all_try_again(engine: Engine) -> None:
 
 def all_in_podos_once(engine: Engine, sandbox: Sandbox) -> None:
     """Every shipment is in podOS, and each order was changed once."""
-    for one in list_shipments(engine):
-        assert one.state in {SENT, THERE}, one
-        order = sandbox.store.get(one.source_id or "")
+    for shipment in list_shipments(engine):
+        assert shipment.state in {SENT, THERE}, shipment
+        order = sandbox.store.get(shipment.source_id or "")
         assert order is not None
-        assert (order["status"], order["tracking"]["code"]) == ("complete", one.code)
+        assert (order["status"], order["tracking"]["code"]) == ("complete", shipment.code)
     assert set(written(sandbox).values()) == {1}
 
 
@@ -131,7 +133,9 @@ def test_tracking_and_status_go_in_one_call(connected: Connected, engine: Engine
     url = f"https://www.royalmail.com/track-your-item#/tracking-results/{code}"
     assert body == {"status": "complete", "tracking": {"courier": "Royal Mail", "code": code, "url": url}}
     all_in_podos_once(engine, connected.sandbox)
-    assert all(one.url and one.sent_at and one.attempts == 1 for one in list_shipments(engine))
+    assert all(
+        shipment.url and shipment.sent_at and shipment.attempts == 1 for shipment in list_shipments(engine)
+    )
 
 
 def test_a_sent_order_moves_and_says_so_in_its_history(
@@ -141,7 +145,7 @@ def test_a_sent_order_moves_and_says_so_in_its_history(
     connected.sync()
     detail = find_order(engine, paid[0])
     assert detail.order["folder"] == "Closed"
-    assert [(one.event, one.text) for one in detail.history[1:]] == [
+    assert [(line.event, line.text) for line in detail.history[1:]] == [
         ("tracking", f"shipment {shipment} sent to podOS"),
         ("moved", "moved from New to Closed (tracking is in podOS)"),
     ]
@@ -303,11 +307,11 @@ def test_podos_down_for_changes_lets_all_wait_with_the_reason(
     report = connected.sync()
     assert report.counts[WAITING] == 60
     assert connected.sandbox.faults.played["503"] < 60 * 5, "it is not asked on and on"
-    for one in list_shipments(engine):
-        assert one.next_attempt_at is not None
-        assert one.next_attempt_at > datetime.now(UTC)
-        assert "HTTP 503" in (one.reason or "")
-        assert one.code not in (one.reason or "")
+    for shipment in list_shipments(engine):
+        assert shipment.next_attempt_at is not None
+        assert shipment.next_attempt_at > datetime.now(UTC)
+        assert "HTTP 503" in (shipment.reason or "")
+        assert shipment.code not in (shipment.reason or "")
 
 
 def test_a_long_retry_after_outlives_the_process(
@@ -320,7 +324,7 @@ def test_a_long_retry_after_outlives_the_process(
     began = datetime.now(UTC)
     assert connected.sync().counts[WAITING] == 20
     assert connected.sandbox.faults.played["429_retry_after"] <= 3
-    due = [one.next_attempt_at for one in list_shipments(engine)]
+    due = [shipment.next_attempt_at for shipment in list_shipments(engine)]
     assert all(moment and moment >= began + timedelta(seconds=3600) for moment in due)
     requests = len(connected.sandbox.store.requests)
     assert connected.sync().counts[WAITING] == 20
@@ -341,7 +345,7 @@ def test_podos_out_of_reach_fails_the_run_and_loses_nothing(
     assert isinstance(error, RetriablePodosError)
     assert report is not None
     assert report.counts[WAITING] == 3
-    assert all("could not be reached" in (one.reason or "") for one in list_shipments(engine))
+    assert all("could not be reached" in (shipment.reason or "") for shipment in list_shipments(engine))
     assert url not in str(error)
 
 
@@ -430,7 +434,7 @@ def test_a_carrier_code_becomes_the_name_podos_shows(
         "code": "0034",
         "url": "https://www.royalmail.com/track-your-item#/tracking-results/0034",
     }
-    assert [(one.courier, one.code) for one in list_shipments(engine)] == [("rm24", "0034")]
+    assert [(shipment.courier, shipment.code) for shipment in list_shipments(engine)] == [("rm24", "0034")]
 
 
 def test_orders_of_another_project_wait_with_the_reason(
@@ -524,8 +528,8 @@ def test_no_code_or_token_is_told_to_prefect(
         record.getMessage() for record in caplog.records if not record.name.startswith(("httpx", "httpcore"))
     ]
     told = "\n".join([*ours, str(sync_page(report)), report.one_line(), json.dumps(report.as_dict())])
-    for one in list_shipments(engine):
-        assert one.code not in told
+    for shipment in list_shipments(engine):
+        assert shipment.code not in told
     assert connected.sandbox.token not in told
 
 

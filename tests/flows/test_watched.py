@@ -16,7 +16,7 @@ from deployments.sandbox.server import Sandbox, SandboxSettings
 from models.watching import Plans, Watch
 from tasks.desk.leases import HeldLease, LeaseHeldError
 from tasks.monitoring.plans import read_plans
-from tasks.monitoring.store import look_at_desk
+from tasks.monitoring.store import take_snapshot
 from tasks.podos.errors import TokenRefusedError
 from tests.support.connected import Connected
 
@@ -31,7 +31,7 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 def watch_of(engine: Engine, cause: str) -> Watch:
-    return look_at_desk(engine, now=datetime.now(UTC)).watches[cause]
+    return take_snapshot(engine, now=datetime.now(UTC)).watches[cause]
 
 
 def fail(connected: Connected) -> None:
@@ -107,13 +107,13 @@ def test_what_the_server_did_not_take_is_told_by_the_next_run_and_then_no_more(
     told: list[tuple[list[str], list[str], str | None]] = []
     answers = iter([False, True])
 
-    async def announce(alerts: list[Watch], over: list[str], checked: str | None) -> bool:
+    async def emit_events_of(alerts: list[Watch], over: list[str], checked: str | None) -> bool:
         if not alerts and not over and not checked:
             return True  # the look at the beginning of a run
-        told.append(([one.cause for one in alerts], over, checked))
+        told.append(([alert.cause for alert in alerts], over, checked))
         return next(answers, True)
 
-    monkeypatch.setattr(watching, "announce_watches", announce)
+    monkeypatch.setattr(watching, "emit_watch_events", emit_events_of)
     monkeypatch.setenv("PREFECT_API_URL", str(PREFECT_API_URL.value()))
     connected.sandbox.faults.then("401")
     fail(connected)

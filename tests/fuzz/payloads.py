@@ -77,7 +77,7 @@ def _value(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
     if "$ref" in schema:
         return st.deferred(lambda: of_schema(schema["$ref"].rpartition("/")[2]))
     if "anyOf" in schema:
-        return st.one_of([_value(one) for one in schema["anyOf"]])
+        return st.one_of([_value(branch) for branch in schema["anyOf"]])
     if "enum" in schema:
         return st.sampled_from(schema["enum"])
     kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]

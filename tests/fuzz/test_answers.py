@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from models.handovers import Due, Outgoing
 from models.shipments import Tracking
-from tasks.fulfilment.channels.interface import Answer, FulfillerError, Way
+from tasks.fulfilment.channels.interface import Answer, Channel, FulfillerError
 from tasks.fulfilment.channels.orderdesk import OrderDesk
 from tasks.fulfilment.channels.webhook import Webhook
 from tasks.podos.client import PodosAccess, PodosClient
@@ -194,9 +194,9 @@ def outgoing() -> Outgoing:
 
 def test_an_order_is_handed_over_only_where_the_answer_says_so(looking: Looking) -> None:
     def check(script: list[AnAnswer]) -> None:
-        for open_way in (_order_desk, lambda: Webhook("http://127.0.0.1:1/x", "secret")):
+        for open_channel in (_order_desk, lambda: Webhook("http://127.0.0.1:1/x", "secret")):
             fulfiller = Script(script)
-            answer = asyncio.run(_sent(open_way, fulfiller))
+            answer = asyncio.run(_sent(open_channel, fulfiller))
             if answer is None:
                 continue
             reference, reason = answer.reference, answer.verdict.reason or ""
@@ -212,21 +212,21 @@ def test_an_order_is_handed_over_only_where_the_answer_says_so(looking: Looking)
     looking.run(scripts, check, short=60)
 
 
-def _order_desk() -> Way:
+def _order_desk() -> Channel:
     return OrderDesk("http://127.0.0.1:1", "77", "key", folder_name="New")
 
 
-async def _sent(open_way: Callable[[], Way], fulfiller: Script) -> Answer | None:
-    way = open_way()
+async def _sent(open_channel: Callable[[], Channel], fulfiller: Script) -> Answer | None:
+    channel = open_channel()
     with respx.mock(assert_all_called=False) as router:
         router.route().mock(side_effect=fulfiller)
         try:
-            return (await way.send([outgoing()]))[1]
+            return (await channel.send([outgoing()]))[1]
         except FulfillerError as error:
             assert CANARY not in str(error)
             return None
         finally:
-            await way.close()
+            await channel.close()
 
 
 def test_shipments_that_come_back_are_what_the_store_holds(looking: Looking) -> None:
@@ -234,15 +234,15 @@ def test_shipments_that_come_back_are_what_the_store_holds(looking: Looking) -> 
         answer, reference = example
 
         async def call() -> list[Any]:
-            way = OrderDesk("http://127.0.0.1:1", "77", "key", folder_name="New")
+            channel = OrderDesk("http://127.0.0.1:1", "77", "key", folder_name="New")
             with respx.mock(assert_all_called=False) as router:
                 router.route().mock(side_effect=Script([answer]))
                 try:
-                    return list(await way.shipments_of(reference))
+                    return list(await channel.shipments_of(reference))
                 except FulfillerError:
                     return []
                 finally:
-                    await way.close()
+                    await channel.close()
 
         for courier, code, url in asyncio.run(call()):
             assert courier

@@ -324,10 +324,10 @@ def test_a_maps_file_is_maps_or_errors_with_their_lines(desk: Engine, looking: L
             return
         looking.counts["maps"] += len(forms)
         save_maps(desk, forms)
-        saved = [one.form for one in list_maps(desk)]
+        saved = [saved.form for saved in list_maps(desk)]
         assert all(form.model_copy(update={}) in saved for form in forms)
         for form in forms:
-            same = [one for one in forms if one.fulfiller.casefold() == form.fulfiller.casefold()]
+            same = [other for other in forms if other.fulfiller.casefold() == form.fulfiller.casefold()]
             assert read_maps(desk, form.fulfiller) == maps_of(same)
 
     looking.run(

@@ -1,4 +1,4 @@
-"""Whatever podOS sends: never a crash, never a lost order, and what was set aside can be replayed.
+"""Whatever podOS sends: never a crash, never a lost order, and rejected orders can be replayed.
 
 Pages go the real way, from the bytes of an answer into the desk.
 """
@@ -91,7 +91,7 @@ class Floor:
         )
 
     def rejected(self) -> list[dict[str, Any]]:
-        """Return what it set aside."""
+        """Return what it rejected."""
         return self.rows(
             "SELECT key, source_id, reason, payload FROM rejected_orders WHERE project = :project ORDER BY id"
         )
@@ -102,7 +102,7 @@ def test_every_row_of_every_page_has_one_place(desk: Engine, looking: Looking) -
         looking.counts["rows"] += len(page)
         floor, body = Floor(desk), written_page([row.raw for row in page])
         run = floor.take(body)
-        looking.counts["set aside"] += run.report.counts[Outcome.REJECTED]
+        looking.counts["rejected"] += run.report.counts[Outcome.REJECTED]
         _check_places(page, floor, run)
         _check_whole_orders(page, floor, run)
         before = (floor.orders(), floor.items(), floor.rejected())
@@ -140,7 +140,7 @@ def _check_whole_orders(page: Sequence[WireRow], floor: Floor, run: ImportRunCon
     outcomes, orders = run.outcomes or {}, {order["source_id"]: order for order in floor.orders()}
     items = floor.items()
     for row in page:
-        if row.order is None or row.id is None or sum(one.id == row.id for one in page) > 1:
+        if row.order is None or row.id is None or sum(other.id == row.id for other in page) > 1:
             continue
         assert outcomes[row.id] is _expected(row.order)
         if row.id in orders:
@@ -175,8 +175,8 @@ def _check_items(sent: dict[str, Any], kept: Sequence[dict[str, Any]]) -> None:
     for item, line in zip(sent["items"], kept, strict=True):
         assert _money(line["declared_value"]) == _money(item["declaredValue"]["amount"])
         assert line["variant_ref"] == _plain(item.get("variantRef"))
-        printed = [one for one in item.get("applications", ()) if not _plain(one.get("deletedAt"))]
-        designs = {f"print_url_{n}": _plain(one.get("design")) for n, one in enumerate(printed, 1)}
+        printed = [print_ for print_ in item.get("applications", ()) if not _plain(print_.get("deletedAt"))]
+        designs = {f"print_url_{n}": _plain(print_.get("design")) for n, print_ in enumerate(printed, 1)}
         metadata = line["metadata"] if isinstance(line["metadata"], dict) else json.loads(line["metadata"])
         for key, design in designs.items():
             assert metadata.get(key) == design
@@ -198,7 +198,7 @@ def _money(value: object) -> Decimal | None:
 
 
 def _check_replay(floor: Floor) -> None:
-    """Each order that was set aside comes in once podOS has it whole; the others stay what they are."""
+    """Each rejected order comes in once podOS has it whole; the others stay what they are."""
     names, nameless = waiting_rows(floor.desk, floor.settings.project)
     for key, payload in nameless:
         row = parse_row(payload.encode())

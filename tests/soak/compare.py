@@ -20,7 +20,7 @@ _IN_PODOS = {"sent", "already_there"}
 
 
 @dataclass
-class Verdict:
+class AttemptOutcome:
     """What was found about one desk; each list holds ids of podOS.
 
     Attributes:
@@ -35,7 +35,7 @@ class Verdict:
         tracking_twice: changes of podOS by more than one effective PATCH.
         explained: shipments that failed because podOS shows the order as refunded.
         repeats: PATCHes without effect: podOS had it, but its answer or our process was lost.
-        rejected: set aside because they can't be read.
+        rejected: they can't be read.
     """
 
     orders: int = 0
@@ -58,7 +58,7 @@ class Verdict:
         return {name: getattr(self, name) for name in names}
 
 
-def compare(known: Mapping[str, Any], url: str, project: str, told: Mapping[str, str]) -> Verdict:
+def compare(known: Mapping[str, Any], url: str, project: str, told: Mapping[str, str]) -> AttemptOutcome:
     """Compare a sandbox's record with a desk.
 
     Args:
@@ -77,13 +77,13 @@ def compare(known: Mapping[str, Any], url: str, project: str, told: Mapping[str,
 
 def _compare(
     known: Mapping[str, Any], connection: Connection, project: str, told: Mapping[str, str]
-) -> Verdict:
+) -> AttemptOutcome:
     podos = {order["id"]: order for order in known["orders"] if isinstance(order.get("id"), str)}
     spans = spans_of_matching(known["changes"])
     here = Counter(_column(connection, "SELECT source_id FROM orders WHERE project = :project", project))
     checks = _checks(connection, project)
     due = {id_ for id_, order in podos.items() if is_readable(order) and was_due(spans.get(id_, []), checks)}
-    verdict = Verdict(orders=here.total(), due=len(due), shipments=len(told))
+    verdict = AttemptOutcome(orders=here.total(), due=len(due), shipments=len(told))
     verdict.missed = sorted(due - set(here))
     verdict.never_due = sorted(id_ for id_ in here if not spans.get(id_))
     verdict.doubled = sorted(id_ for id_, count in here.items() if count > 1)
@@ -133,12 +133,12 @@ def expected_items(order: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _prints_of(item: Mapping[str, Any]) -> dict[str, str]:
-    prints = [one for one in item.get("applications") or [] if not one.get("deletedAt")]
+    prints = [print_ for print_ in item.get("applications") or [] if not print_.get("deletedAt")]
     return {
-        f"{key}_{number}": one[field_].strip()
-        for number, one in enumerate(prints, 1)
+        f"{key}_{number}": print_[field_].strip()
+        for number, print_ in enumerate(prints, 1)
         for field_, key in _PRINT_KEYS.items()
-        if (one.get(field_) or "").strip()
+        if (print_.get(field_) or "").strip()
     }
 
 
@@ -163,7 +163,7 @@ def _changed(connection: Connection, podos: Mapping[str, Mapping[str, Any]], pro
 
 
 def _compare_tracking(
-    verdict: Verdict,
+    verdict: AttemptOutcome,
     known: Mapping[str, Any],
     podos: Mapping[str, Mapping[str, Any]],
     shipments: Mapping[str, list[tuple[str, str]]],

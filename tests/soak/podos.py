@@ -128,12 +128,14 @@ class OtherSide:
         churns = self._traffic[name].churns
         return {
             "orders": sandbox.store.all(),
-            "changes": [[one.order_id, one.status, one.frozen, one.at] for one in log.changes()],
+            "changes": [
+                [change.order_id, change.status, change.frozen, change.at] for change in log.changes()
+            ],
             "patches": log.patches(),
             "requests": len(log.requests()),
             "played": sandbox.faults.played,
             "churn": {
-                kind: sum(len(getattr(one, kind)) for one in churns)
+                kind: sum(len(getattr(churn, kind)) for churn in churns)
                 for kind in ("moved", "left", "returned", "appeared")
             },
         }
@@ -144,7 +146,7 @@ def main() -> None:
     seed, orders, rate, *projects = sys.argv[1:]
     with ExitStack() as stack:
         side = OtherSide(stack, int(seed), int(orders), float(rate), projects)
-        addresses = {name: [one.url, one.token] for name, one in side.sandboxes.items()}
+        addresses = {name: [sandbox.url, sandbox.token] for name, sandbox in side.sandboxes.items()}
         _say({"projects": addresses, "printer": side.printer.url})
         for line in sys.stdin:
             _say(side.obey(json.loads(line)))

@@ -37,8 +37,8 @@ def report(outcome: Outcome) -> Iterator[str]:
     printer = outcome.known["printer"]
     taken, posts = len(printer["taken"]), printer["posts"]
     yield f"Handed over: {taken} orders by {posts} posts, {len(outcome.sent_twice)} orders twice."
-    for one in printer["problems"] + outcome.tracebacks:
-        yield f"PROBLEM: {one}"
+    for line in printer["problems"] + outcome.tracebacks:
+        yield f"PROBLEM: {line}"
     yield ""
     yield "Nothing lost." if outcome.is_lossless else "SOMETHING WAS LOST: see above."
 
@@ -60,15 +60,15 @@ def _comparison(outcome: Outcome) -> Iterator[tuple[object, ...]]:
     facts = {
         "orders in the desk": "orders",
         "orders that had to be there": "due",
-        "set aside as unreadable": "rejected",
+        "rejected as unreadable": "rejected",
         "shipments that the desk was told of": "shipments",
         "of these refunded in podOS, and failed with that reason": "explained",
         "PATCHes repeated without effect": "repeats",
     }
     for words, name in facts.items():
-        yield words, *(getattr(one, name) for one in verdicts)
+        yield words, *(getattr(verdict, name) for verdict in verdicts)
     for name in verdicts[0].losses:
-        yield f"**{name.replace('_', ' ')}**", *(_ids(one.losses[name]) for one in verdicts)
+        yield f"**{name.replace('_', ' ')}**", *(_ids(verdict.losses[name]) for verdict in verdicts)
 
 
 def _ids(ids: list[str]) -> str:
@@ -82,7 +82,7 @@ def _disk(outcome: Outcome) -> str:
 
 
 def _counts(title: str, counts: Mapping[str, int]) -> str:
-    words = ", ".join(f"{name} {count}" for name, count in sorted(counts.items(), key=lambda one: -one[1]))
+    words = ", ".join(f"{name} {count}" for name, count in sorted(counts.items(), key=lambda item: -item[1]))
     return f"{title}: {words}." if title else words
 
 

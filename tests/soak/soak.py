@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.e2e.running import DESK
 from tests.soak.actors import Repeated
-from tests.soak.compare import Verdict, compare
+from tests.soak.compare import AttemptOutcome, compare
 from tests.soak.lanes import FULFILLER, Lane
 from tests.soak.plan import Event, make_plan
 from tests.soak.stage import CLI, SERVER_SECONDS, WORKER, Options, Stage
@@ -37,7 +37,7 @@ class Outcome:
     commands: dict[str, Counter[str]] = field(default_factory=dict)
     tracebacks: list[str] = field(default_factory=list)
     known: dict[str, Any] = field(default_factory=dict)
-    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    verdicts: dict[str, AttemptOutcome] = field(default_factory=dict)
     reconciled: dict[str, dict[str, Any]] = field(default_factory=dict)
     resent: Counter[str] = field(default_factory=Counter)
     sent_twice: list[str] = field(default_factory=list)
@@ -88,8 +88,8 @@ class Soak(Stage):
         if self.options.with_worker:
             self._repeated["ship to postgres"] = self._lanes[WORKER].shipping()
         self._tell_podos({"do": "start"})
-        for one in self._repeated.values():
-            one.start()
+        for order in self._repeated.values():
+            order.start()
         if self._runs:
             self._runs.start()
 
@@ -144,8 +144,8 @@ class Soak(Stage):
         if self._runs:
             self._runs.stop()
             self.outcome.runs_started = self._runs.started
-        for one in self._repeated.values():
-            one.stop()
+        for order in self._repeated.values():
+            order.stop()
         if worker := self._services.get("worker"):
             worker.stop()
         if server := self._services.get("server"):
@@ -161,9 +161,9 @@ class Soak(Stage):
         outcome = self.outcome
         outcome.known = json.loads(dump.read_text())
         outcome.disk_full_seconds, outcome.disk_reason = self.disk.full_seconds, self.disk.reason
-        for one in self._repeated.values():
-            outcome.commands[one.name] = one.outcomes
-            outcome.tracebacks += one.tracebacks
+        for order in self._repeated.values():
+            outcome.commands[order.name] = order.outcomes
+            outcome.tracebacks += order.tracebacks
         taken = Counter(outcome.known["printer"]["taken"].values())
         outcome.sent_twice = sorted(id_ for id_, count in taken.items() if count > 1)
         for name, lane in self._lanes.items():
@@ -179,7 +179,7 @@ class Soak(Stage):
         before: list[str] = []
         for _ in range(_CALM_ROUNDS):
             found = json.loads(self._desk(lane, "shipments", "--json"))
-            waiting = [str(one["id"]) for one in found if one["state"] in {"waiting", "failed"}]
+            waiting = [str(row["id"]) for row in found if row["state"] in {"waiting", "failed"}]
             if waiting in ([], before):  # none, or those that podOS shows as refunded
                 break
             before = waiting

@@ -101,7 +101,7 @@ def insert_order(
 
 
 def insert_rejected(engine: Engine, **overrides: Any) -> int:
-    """Write an order that was set aside and return its id."""
+    """Write a rejected order and return its id."""
     values: dict[str, Any] = {
         "integration": "default",
         "project": PROJECT,

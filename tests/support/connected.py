@@ -54,7 +54,7 @@ class Connected:
         return self._run(lambda: import_single_orders(self.name, list(source_ids), return_state=True))
 
     def replay(self) -> ImportReport:
-        """Replay what was set aside; its error is raised."""
+        """Replay the rejected orders; its error is raised."""
         from flows.manual_import import replay_rejected
 
         return self._run(lambda: replay_rejected(self.name, return_state=True))

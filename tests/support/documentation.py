@@ -126,7 +126,7 @@ def shell_commands() -> Iterator[tuple[Path, str]]:
 
 
 def is_shown_by(shown: str, output: str) -> bool:
-    """Tell whether a page shows an output: a line ``...`` stands for any lines, dates and ports for any."""
+    """Return whether a page shows an output: a line ``...`` stands for any lines, dates and ports for any."""
     pattern = "".join(
         r"(.*\n)*?" if line == "..." else re.escape(f"{line}\n") for line in plain(shown).splitlines()
     )

@@ -18,7 +18,7 @@ from models.handovers import Outgoing
 from tasks.desk.engine import make_engine
 from tasks.fulfilment import send as fulfil
 from tasks.fulfilment.channels.folder import Folder
-from tasks.fulfilment.channels.interface import Answer, Way
+from tasks.fulfilment.channels.interface import Answer, Channel
 from tasks.fulfilment.channels.orderdesk import OrderDesk
 from tasks.fulfilment.channels.webhook import Webhook
 from tasks.fulfilment.queue import promise_references
@@ -34,9 +34,9 @@ def die() -> None:
 class Dying:
     """A way that dies with its process at the third group, or at the only one."""
 
-    def __init__(self, way: Way, step: str, at: int) -> None:
-        self.group_size, self.lanes = way.group_size, way.lanes
-        self._way = way
+    def __init__(self, channel: Channel, step: str, at: int) -> None:
+        self.group_size, self.lanes = channel.group_size, channel.lanes
+        self._way = channel
         self._step = step
         self._groups_left = at
 
@@ -55,7 +55,7 @@ class Dying:
         await self._way.close()
 
 
-def open_way(name: str, target: str, engine: Engine, step: str) -> Dying:
+def open_channel(name: str, target: str, engine: Engine, step: str) -> Dying:
     """Open a way that dies at a step."""
     if name == "webhook":
         return Dying(Webhook(target, SECRET, connections=2), step, at=3)
@@ -80,7 +80,7 @@ def main() -> None:
     if step == "before the attempt":
         vars(fulfil)["begin_attempts"] = lambda *_, **__: die()
     engine = make_engine(desk_url)
-    send(engine, lambda: open_way(name, target, engine, step))
+    send(engine, lambda: open_channel(name, target, engine, step))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 from models.handovers import SendReport, SendSettings
 from tasks.delivery.handovers import queue_orders
 from tasks.desk.engine import reading, writing
-from tasks.fulfilment.channels.interface import Way
+from tasks.fulfilment.channels.interface import Channel
 from tasks.fulfilment.queue import begin_send_run
 from tasks.fulfilment.send import Prepared, SendRun, send_all
 from tests.support.builders import insert_order, insert_run
@@ -37,7 +37,7 @@ def as_it_is(document: dict[str, Any]) -> Prepared:
 
 def send(
     desk: Engine,
-    open_way: Callable[[], Way],
+    open_channel: Callable[[], Channel],
     *,
     prepare: Callable[[dict[str, Any]], Prepared] = as_it_is,
     now: datetime | None = None,
@@ -45,17 +45,17 @@ def send(
     """Send what waits for the fulfiller acme, and return the run."""
 
     async def sent() -> SendRun:
-        way = open_way()
-        settings = SendSettings("acme", "webhook", connections=way.lanes)
+        channel = open_channel()
+        settings = SendSettings("acme", "webhook", connections=channel.lanes)
         report = SendReport("acme")
         report.run_id = begin_send_run(
             desk, settings, lease_name="send:acme", flow_run_id=None, now=datetime.now(UTC)
         )
         run = SendRun(desk, settings, report, prepare, clock=lambda: now or datetime.now(UTC))
         try:
-            await send_all(way, run)
+            await send_all(channel, run)
         finally:
-            await way.close()
+            await channel.close()
         return run
 
     return asyncio.run(sent())

@@ -54,7 +54,7 @@ def main() -> int:
     licences = sorted(licences_of(LOCKS))
     for name, version, licence in licences:
         print(f"{name} {version}: {licence}")
-    found = judge(audit())
+    found = assess(audit())
     for warning in found.warnings:
         print(f"WARNING: {warning}", file=sys.stderr)
     problems = [*found.problems, *unfit(licences)]
@@ -85,17 +85,17 @@ def audit(environment: Mapping[str, str] | None = None) -> dict[str, Any] | str:
     return said
 
 
-def judge(said: dict[str, Any] | str) -> Findings:
+def assess(said: dict[str, Any] | str) -> Findings:
     """Tell known vulnerabilities from what is not known."""
     if isinstance(said, str):
         return Findings([], [f"the feed of vulnerabilities could not be used, nothing was looked up: {said}"])
     problems = [
-        f"{one['name']} {one['version']}: {problem['id']}, mended in {problem['fix_versions'] or 'none'}"
-        for one in said["dependencies"]
-        for problem in one.get("vulns", ())
+        f"{wheel['name']} {wheel['version']}: {problem['id']}, mended in {problem['fix_versions'] or 'none'}"
+        for wheel in said["dependencies"]
+        for problem in wheel.get("vulns", ())
         if not IGNORED.keys() & {problem["id"], *problem.get("aliases", ())}
     ]
-    unknown = [one["name"] for one in said["dependencies"] if "skip_reason" in one]
+    unknown = [package["name"] for package in said["dependencies"] if "skip_reason" in package]
     warnings = (
         [f"the feed does not know {len(unknown)} packages: {', '.join(unknown[:5])} ..."] if unknown else []
     )
@@ -133,9 +133,11 @@ def licence_of(package: Distribution) -> str:
     if "License-Expression" in about:
         return about["License-Expression"]
     named = [
-        one.rpartition(" :: ")[2] for one in about.get_all("Classifier", []) if one.startswith("License ::")
+        classifier.rpartition(" :: ")[2]
+        for classifier in about.get_all("Classifier", [])
+        if classifier.startswith("License ::")
     ]
-    if named := [one for one in named if one not in {"OSI Approved", "DFSG approved"}]:
+    if named := [license_ for license_ in named if license_ not in {"OSI Approved", "DFSG approved"}]:
         return " OR ".join(named)
     words = about["License"] if "License" in about else ""  # noqa: SIM401 - the type has no get
     return (words.strip() or "unknown").splitlines()[0]

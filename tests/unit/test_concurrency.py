@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from tasks.concurrency import StoppedError, beside, stop_if_asked
+from tasks.concurrency import StoppedError, run_in_thread, stop_if_asked
 
 
 def test_long_work_ends_when_its_caller_is_cancelled() -> None:
@@ -23,13 +23,13 @@ def test_long_work_ends_when_its_caller_is_cancelled() -> None:
             raise
 
     async def cancelled() -> None:
-        running = asyncio.create_task(beside(work))
+        running = asyncio.create_task(run_in_thread(work))
         await asyncio.to_thread(began.wait)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
         assert seen == ["stopped"]
-        await beside(stop_if_asked)
+        await run_in_thread(stop_if_asked)
 
     asyncio.run(cancelled())
 
@@ -43,4 +43,4 @@ def test_the_error_of_the_work_is_its_callers() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        asyncio.run(beside(work))
+        asyncio.run(run_in_thread(work))

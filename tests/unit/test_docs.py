@@ -19,7 +19,7 @@ import yaml
 from deployments.cli.app import app
 from deployments.sandbox.faults import FAULTS
 from deployments.sandbox.server import SandboxSettings
-from deployments.stack.deploy import BIRTH, SILENCE
+from deployments.stack.deploy import SILENCE, START_GRACE
 from deployments.stack.environment import PREFECT_DEFAULTS
 from deployments.stack.retry_when_locked import LARGEST_BODY_BYTES
 from models.blocks import OWN_FIELDS, CountryFilter, Integration, Status
@@ -50,9 +50,9 @@ from tasks.podos.client import (
 from tasks.podos.scan import Scan
 from tasks.rules.patterns import MAX_MEMORY, MAX_TEXT
 from tasks.rules.yaml_lines import MAX_CHARACTERS, MAX_DEPTH, MAX_FILE_BYTES
-from tasks.tracking.csv_file import MAX_COLUMNS, MAX_ROWS
-from tasks.tracking.csv_file import MAX_FILE_BYTES as MAX_CSV_BYTES
 from tasks.tracking.headers import COLUMNS, KNOWN_HEADERS
+from tasks.tracking.shipment_file import MAX_COLUMNS, MAX_ROWS
+from tasks.tracking.shipment_file import MAX_FILE_BYTES as MAX_CSV_BYTES
 from tasks.tracking.tables import MAX_LINE_CHARACTERS
 from tasks.tracking.workbooks import MAX_CELLS, MAX_UNPACKED_BYTES
 from tests.support.documentation import (
@@ -84,7 +84,7 @@ def commands() -> Iterator[tuple[str, set[str]]]:
 def _below(command: Any, path: str) -> Iterator[tuple[str, set[str]]]:
     subcommands: dict[str, Any] = getattr(command, "commands", {})
     if path != "desk":
-        named = (name for one in command.params for name in (*one.opts, *one.secondary_opts))
+        named = (name for param in command.params for name in (*param.opts, *param.secondary_opts))
         yield path, {name for name in named if name.startswith("--")}
     for name, subcommand in subcommands.items():
         yield from _below(subcommand, f"{path} {name}")
@@ -212,7 +212,7 @@ LIMITS = {
     "Retries of extract": str(extract_orders.retries),
     "Retries of load": str(load_orders.retries),
     "Lease of a run": seconds_of(TERM.total_seconds()),
-    "First sign of life of a run": f"{BIRTH.seconds // 60} minutes",
+    "First sign of life of a run": f"{START_GRACE.seconds // 60} minutes",
     "Silence of a dead run": seconds_of(SILENCE.total_seconds()),
     "Wait for the SQLite database": seconds_of(BUSY_TIMEOUT_SECONDS),
     "Pages of one second": f"{paging.MAX_PASSES} passes",
@@ -321,12 +321,17 @@ def prefect_yaml() -> dict[str, Any]:
     return loaded
 
 
-@pytest.mark.parametrize("deployment", prefect_yaml()["deployments"], ids=lambda one: str(one["name"]))
+@pytest.mark.parametrize(
+    "deployment", prefect_yaml()["deployments"], ids=lambda deployment: str(deployment["name"])
+)
 def test_a_deployment_fits_its_flow_and_is_documented(deployment: dict[str, Any]) -> None:
     module, _, name = deployment["entrypoint"].rpartition(".")
     flow = getattr(importlib.import_module(module), name)
     accepted = set(inspect.signature(flow.fn).parameters)
-    given = [deployment["parameters"], *(one.get("parameters", {}) for one in deployment["schedules"])]
+    given = [
+        deployment["parameters"],
+        *(schedule.get("parameters", {}) for schedule in deployment["schedules"]),
+    ]
     assert all(set(parameters) <= accepted for parameters in given)
     table = rows(section(page("README.md"), "Flows"))
     assert any(flow.name in codes(cells[0]) and deployment["name"] in codes(cells[1]) for cells in table)
@@ -424,9 +429,9 @@ def test_the_messages_of_the_runbook_are_those_of_the_program() -> None:
     )
     quoted = [re.sub(r"\s+", " ", code) for code in codes(text) if " " in code]
     messages = [
-        one
-        for one in quoted
-        if not one.startswith(("desk ", "fetched ", "default:", "chown ", "check ", "unexpected "))
+        quotation
+        for quotation in quoted
+        if not quotation.startswith(("desk ", "fetched ", "default:", "chown ", "check ", "unexpected "))
     ]
     parts = [
         part.strip(" ;:")

@@ -39,8 +39,8 @@ from tasks.rules.rules_file import cycle_warnings, load_rules
 from tasks.rules.yaml_lines import RulesFileError
 from tasks.text_cells import csv_cell, from_csv_cell, markdown_cell, one_line, terminal_cell
 from tasks.tracking.carriers import tracking_address
-from tasks.tracking.csv_file import read_rows
 from tasks.tracking.policy import before_asking, place_of
+from tasks.tracking.shipment_file import read_rows
 from tasks.tracking.tables import ShipmentFileError
 from tasks.tracking.values import (
     UnfitShipmentError,

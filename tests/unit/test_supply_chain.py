@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from tests.support import supply_chain
 from tests.support.docker_context import dockerfile
 from tests.support.lock_files import DEV_LOCK, LOCK, pins, with_plain_pins
-from tests.support.supply_chain import audit, judge, requirements_of, unfit
+from tests.support.supply_chain import assess, audit, requirements_of, unfit
 
 ROOT = Path(__file__).parents[2]
 PIN = re.compile(r"[\w.-]+(\[[\w, -]+\])?==\S+( ; [^\n\\]+)?( \\\n    --hash=sha256:[0-9a-f]{64})+\n")
@@ -25,25 +25,25 @@ def said(**package: object) -> dict[str, object]:
 
 def test_a_known_vulnerable_pin_fails() -> None:
     vulnerable = said(vulns=[{"id": "PYSEC-2026-1", "fix_versions": ["1.1"], "aliases": ["CVE-2026-1"]}])
-    found = judge(vulnerable)
+    found = assess(vulnerable)
     assert found.problems == ["leaky 1.0: PYSEC-2026-1, mended in ['1.1']"]
-    assert judge(said()).problems == []
+    assert assess(said()).problems == []
 
 
 def test_one_that_does_not_concern_us_is_ignored_by_any_of_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supply_chain, "IGNORED", {"CVE-2026-1": "we never call it (2026-11-24)"})
     known = said(vulns=[{"id": "PYSEC-2026-1", "fix_versions": [], "aliases": ["CVE-2026-1"]}])
-    assert judge(known).problems == []
+    assert assess(known).problems == []
 
 
 def test_what_the_feed_does_not_know_warns() -> None:
-    found = judge(said(skip_reason="not found"))
+    found = assess(said(skip_reason="not found"))
     assert (found.problems, len(found.warnings)) == ([], 1)
 
 
 def test_a_feed_that_can_not_be_reached_warns() -> None:
     away = "http://127.0.0.1:1"
-    found = judge(
+    found = assess(
         audit(os.environ | {"HTTPS_PROXY": away, "https_proxy": away, "NO_PROXY": "", "no_proxy": ""})
     )
     assert (found.problems, len(found.warnings)) == ([], 1)
@@ -105,7 +105,11 @@ def test_what_builds_the_program_is_in_the_lock() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     needed = [Requirement(line) for line in project["build-system"]["requires"]]
     locked = {pin.name: next(iter(pin.specifier)).version for pin in requirements_of([LOCK])}
-    assert [one.name for one in needed if not one.specifier.contains(locked[one.name])] == []
+    assert [
+        requirement.name
+        for requirement in needed
+        if not requirement.specifier.contains(locked[requirement.name])
+    ] == []
     assert project["build-system"]["requires"] == project["project"]["optional-dependencies"]["build"]
 
 

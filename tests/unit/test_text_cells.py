@@ -55,7 +55,7 @@ def test_markdown_shows_a_text_as_it_is(text: str) -> None:
     assert kinds(page(cell)).keys() <= HARMLESS
     *_, in_table, end, in_list, alone = shown(page(cell))
     plain = one_line(text)
-    assert [one.replace("\u2060", "") for one in (in_table, in_list, alone)] == [plain] * 3
+    assert [cell.replace("\u2060", "") for cell in (in_table, in_list, alone)] == [plain] * 3
     assert end == "end"
 
 

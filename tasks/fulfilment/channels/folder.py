@@ -80,17 +80,17 @@ class Folder:
         with ExitStack() as opened:
             try:
                 directory = opened.enter_context(Directory.open(self._path))
-                begun = [one for one in group if one.due.reference]
+                begun = [outgoing for outgoing in group if outgoing.due.reference]
                 answers |= await asyncio.to_thread(_finish, directory, begun)
-                files = self._files([one for one in group if one.id not in answers])
+                files = self._files([outgoing for outgoing in group if outgoing.id not in answers])
                 await asyncio.to_thread(_stage, directory, files)
             except OSError as error:
                 return answers | _failed(group, answers, error)
-            await self._promise({one.id: name for name, (_, orders) in files.items() for one in orders})
+            await self._promise({order.id: name for name, (_, orders) in files.items() for order in orders})
             try:
                 for name, (_, orders) in files.items():
                     directory.rename(_hidden(name), name)
-                    answers |= {one.id: taken(name) for one in orders}
+                    answers |= {order.id: taken(name) for order in orders}
                 await asyncio.to_thread(directory.sync)
             except OSError as error:
                 return answers | _failed(group, answers, error)
@@ -104,9 +104,9 @@ class Folder:
         if not group:
             return {}
         if self._as_csv:
-            digest = sha256("".join(one.key for one in group).encode()).hexdigest()[:16]
+            digest = sha256("".join(outgoing.key for outgoing in group).encode()).hexdigest()[:16]
             return {f"orders-{digest}.csv": (_csv(group), list(group))}
-        return {_name(one): (one.body, [one]) for one in group}
+        return {_name(outgoing): (outgoing.body, [outgoing]) for outgoing in group}
 
 
 def _finish(directory: Directory, begun: Sequence[Outgoing]) -> dict[int, Answer]:
@@ -116,15 +116,15 @@ def _finish(directory: Directory, begun: Sequence[Outgoing]) -> dict[int, Answer
     """
     answers: dict[int, Answer] = {}
     renamed: set[str] = set()
-    for one in begun:
-        name = Path(str(one.due.reference)).name
+    for outgoing in begun:
+        name = Path(str(outgoing.due.reference)).name
         if directory.is_own_file(_hidden(name)):
             directory.rename(_hidden(name), name)
             renamed.add(name)
         if name in renamed:
-            answers[one.id] = taken(name)
+            answers[outgoing.id] = taken(name)
         elif directory.stat(_hidden(name)) is None:
-            answers[one.id] = already_there(name)
+            answers[outgoing.id] = already_there(name)
     if renamed:
         directory.sync()
     return answers
@@ -142,34 +142,34 @@ def _stage(directory: Directory, files: Mapping[str, tuple[bytes, list[Outgoing]
 
 def _failed(group: Sequence[Outgoing], answers: Mapping[int, Answer], error: OSError) -> dict[int, Answer]:
     reason = f"the directory can't be written ({error.strerror}): mend it or the fulfiller's settings"
-    return {one.id: unclear(reason) for one in group if one.id not in answers}
+    return {outgoing.id: unclear(reason) for outgoing in group if outgoing.id not in answers}
 
 
 def _hidden(name: str) -> str:
     return f".{name}.new"
 
 
-def _name(one: Outgoing) -> str:
-    number = _UNSAFE.sub("-", one.due.order_number).strip("-.")[:60] or "order"
-    return f"{number}-{one.key[:16]}.json"
+def _name(outgoing: Outgoing) -> str:
+    number = _UNSAFE.sub("-", outgoing.due.order_number).strip("-.")[:60] or "order"
+    return f"{number}-{outgoing.key[:16]}.json"
 
 
 def _csv(group: Sequence[Outgoing]) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, CSV_COLUMNS)
     writer.writeheader()
-    for one in group:
-        for line in print_jobs(one):
+    for outgoing in group:
+        for line in print_jobs(outgoing):
             writer.writerow({name: csv_cell(value) for name, value in line.items()})
     return text.getvalue().encode()
 
 
-def print_jobs(one: Outgoing) -> list[dict[str, Any]]:
+def print_jobs(outgoing: Outgoing) -> list[dict[str, Any]]:
     """Return a line for each print of an order, and one for each item without prints."""
-    order = one.document
+    order = outgoing.document
     address, method = order["shipping"], order["shipping_method"]
     common = {
-        "idempotency_key": one.key,
+        "idempotency_key": outgoing.key,
         **{name: order[name] for name in ("order_number", "source_id", "priority")},
         **{f"ship_{name}": value for name, value in address.items()},
         "shipping_method": method["code"] or method["name"],

@@ -12,7 +12,7 @@ import msgspec
 from models.errors import AppError, ExitCode
 from models.handovers import Outgoing
 from models.outbox import OutboxState
-from tasks.delivery.retry_policy import Verdict
+from tasks.delivery.retry_policy import AttemptOutcome
 from tasks.response_limits import CertificatesError, trusted_authorities, why_not_trusted
 
 CONFLICT = 409
@@ -42,11 +42,11 @@ class RefusedError(FulfillerError):
 class Answer(NamedTuple):
     """What became of an order; ``reference`` is what the fulfiller calls it."""
 
-    verdict: Verdict
+    verdict: AttemptOutcome
     reference: str | None = None
 
 
-class Way(Protocol):
+class Channel(Protocol):
     """A way to one fulfiller. Sending again what is there already must do no harm.
 
     Attributes:
@@ -70,22 +70,22 @@ class Way(Protocol):
 
 def taken(reference: str | None = None) -> Answer:
     """Return that an order was taken."""
-    return Answer(Verdict(OutboxState.SENT), reference)
+    return Answer(AttemptOutcome(OutboxState.SENT), reference)
 
 
 def already_there(reference: str | None = None) -> Answer:
     """Return that an order had been taken before."""
-    return Answer(Verdict(OutboxState.ALREADY_THERE), reference)
+    return Answer(AttemptOutcome(OutboxState.ALREADY_THERE), reference)
 
 
 def unclear(reason: str, retry_after_seconds: float | None = None) -> Answer:
     """Return that it is not known, or not yet so: the order is tried again."""
-    return Answer(Verdict(OutboxState.WAITING, reason, retry_after_seconds))
+    return Answer(AttemptOutcome(OutboxState.WAITING, reason, retry_after_seconds))
 
 
 def final(reason: str, words: str = "") -> Answer:
     """Return that the same again would not help; ``words`` are the fulfiller's own, for the desk alone."""
-    return Answer(Verdict(OutboxState.FAILED, reason, kept=f"{reason}: {words}" if words else None))
+    return Answer(AttemptOutcome(OutboxState.FAILED, reason, kept=f"{reason}: {words}" if words else None))
 
 
 def reference_of(said: object) -> str | None:

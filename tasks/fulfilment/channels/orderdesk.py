@@ -116,24 +116,24 @@ class OrderDesk:
 
     async def send(self, group: Sequence[Outgoing]) -> Mapping[int, Answer]:
         """Create the order of a group of one."""
-        (one,) = group
+        (outgoing,) = group
         try:
-            if one.due.first_attempt_at and (found := await self._find(one.due.source_id)):
-                return {one.id: already_there(found)}
-            return {one.id: await self._create(one)}
+            if outgoing.due.first_attempt_at and (found := await self._find(outgoing.due.source_id)):
+                return {outgoing.id: already_there(found)}
+            return {outgoing.id: await self._create(outgoing)}
         except _NoClearAnswerError as error:
-            return {one.id: error.answer}
+            return {outgoing.id: error.answer}
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
 
-    async def _create(self, one: Outgoing) -> Answer:
-        order = {**order_of(one), "folder_id": await self._folder()}
+    async def _create(self, outgoing: Outgoing) -> Answer:
+        order = {**order_of(outgoing), "folder_id": await self._folder()}
         status, said = await self._ask("POST", "orders", order)
         if status < 300 and said.get("status") == "success" and isinstance(said.get("order"), dict):
             return taken(reference_of(said["order"].get("id")))
-        if found := await self._find(one.due.source_id):
+        if found := await self._find(outgoing.due.source_id):
             return already_there(found)
         words = one_line(text_of(said.get("message")))[:200]
         reason = f"Order Desk did not accept the order (HTTP {status})"
@@ -179,7 +179,7 @@ class OrderDesk:
             raise FulfillerError(str(error)) from None
         if status >= 300 or said.get("status") != "success":
             raise FulfillerError(f"Order Desk does not give the shipments of an order (HTTP {status})")
-        return [one for row in _rows(said.get("shipments")) if (one := _coming_back(row))]
+        return [outgoing for row in _rows(said.get("shipments")) if (outgoing := _coming_back(row))]
 
     async def _ask(self, method: str, path: str, body: object = None) -> tuple[int, dict[str, Any]]:
         await self._bucket.take()
@@ -220,9 +220,9 @@ def _coming_back(row: Mapping[str, Any]) -> ComingBack | None:
     return ComingBack(courier or "Other", code, url if url and url.isprintable() else None)
 
 
-def order_of(one: Outgoing) -> dict[str, Any]:
+def order_of(outgoing: Outgoing) -> dict[str, Any]:
     """Return an order as Order Desk takes it."""
-    order = one.document
+    order = outgoing.document
     address, method = order["shipping"], order["shipping_method"]
     first, _, last = (address["name"] or "").rpartition(" ")
     shipping = {
@@ -236,14 +236,18 @@ def order_of(one: Outgoing) -> dict[str, Any]:
     if not address["name"]:
         shipping |= {"first_name": "", "last_name": ""}
     return {
-        "source_id": one.due.source_id,
+        "source_id": outgoing.due.source_id,
         "source_name": SOURCE_NAME,
         "email": order["email"] or "",
         "shipping_method": method["name"] or method["code"] or "",
         "date_added": order["created_at"][:19].replace("T", " "),
         "shipping": shipping,
         "customer": shipping,
-        "order_metadata": {"order_number": order["order_number"], "desk_key": one.key, **order["metadata"]},
+        "order_metadata": {
+            "order_number": order["order_number"],
+            "desk_key": outgoing.key,
+            **order["metadata"],
+        },
         "order_items": [_item(item) for item in order["items"]],
     }
 

@@ -75,7 +75,7 @@ class Webhook:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.lanes = connections
-        self._secrets = [one.encode() for one in (secret, previous_secret) if one]
+        self._secrets = [key.encode() for key in (secret, previous_secret) if key]
         self._pace = pace
         self._clock = clock
         self._client = httpx.AsyncClient(
@@ -99,21 +99,21 @@ class Webhook:
 
     async def send(self, group: Sequence[Outgoing]) -> Mapping[int, Answer]:
         """Post the order of a group of one."""
-        (one,) = group
+        (outgoing,) = group
         if self._pace:
             await self._pace()
-        return {one.id: await self._post(one)}
+        return {outgoing.id: await self._post(outgoing)}
 
-    async def _post(self, one: Outgoing) -> Answer:
+    async def _post(self, outgoing: Outgoing) -> Answer:
         timestamp = str(int(self._clock()))
         headers = {
             **self._headers,
             "Desk-Timestamp": timestamp,
-            "Desk-Signature": signatures_of(self._secrets, timestamp, one.body),
-            "Idempotency-Key": one.key,
-            "Content-Length": str(len(one.body)),
+            "Desk-Signature": signatures_of(self._secrets, timestamp, outgoing.body),
+            "Idempotency-Key": outgoing.key,
+            "Content-Length": str(len(outgoing.body)),
         }
-        request = httpx.Request("POST", self._url, headers=headers, content=one.body)
+        request = httpx.Request("POST", self._url, headers=headers, content=outgoing.body)
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 response = await self._client.send(request)

@@ -18,14 +18,14 @@ def shipments(body: bytes, reference: str = "1000") -> list[ComingBack]:
     """Ask for an order's shipments, and give the answer."""
 
     async def call() -> list[ComingBack]:
-        way = OrderDesk("http://desk.example.test", "77", "key", folder_name="New")
+        channel = OrderDesk("http://desk.example.test", "77", "key", folder_name="New")
         path = f"/orders/{reference}/shipments"
         with respx.mock as router:
             router.get(f"http://desk.example.test{path}").respond(content=body)
             try:
-                return await way.shipments_of(reference)
+                return await channel.shipments_of(reference)
             finally:
-                await way.close()
+                await channel.close()
 
     return asyncio.run(call())
 
@@ -58,11 +58,11 @@ def test_an_answer_that_can_not_be_read_is_told(body: bytes) -> None:
 
 def test_a_reference_with_signs_of_an_address_stays_one_name() -> None:
     async def call() -> str:
-        way = OrderDesk("http://desk.example.test", "77", "key", folder_name="New")
+        channel = OrderDesk("http://desk.example.test", "77", "key", folder_name="New")
         with respx.mock as router:
             asked = router.get(url__startswith="http://desk.example.test").respond(json={"status": "success"})
-            await way.shipments_of("a/../b?\x1b")
-            await way.close()
+            await channel.shipments_of("a/../b?\x1b")
+            await channel.close()
         return str(asked.calls[0].request.url.raw_path, "ascii")
 
     assert asyncio.run(call()) == "/orders/a%2F..%2Fb%3F%1B/shipments"
@@ -71,13 +71,13 @@ def test_a_reference_with_signs_of_an_address_stays_one_name() -> None:
 @pytest.mark.parametrize("store", [[], "x", None, {"folders": []}, {"folders": ["New"]}, {"folders": None}])
 def test_a_store_without_folders_has_not_the_folder(store: Any) -> None:
     async def call() -> None:
-        way = OrderDesk("http://desk.example.test", "77", "key", folder_name="New")
+        channel = OrderDesk("http://desk.example.test", "77", "key", folder_name="New")
         with respx.mock as router:
             router.get("http://desk.example.test/store").respond(json={"status": "success", "store": store})
             try:
-                await way._folder()
+                await channel._folder()
             finally:
-                await way.close()
+                await channel.close()
 
     with pytest.raises(FulfillerError, match="no folder 'New'"):
         asyncio.run(call())

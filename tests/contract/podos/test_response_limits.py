@@ -134,19 +134,19 @@ def ways(url: str) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("way", ["webhook", "orderdesk"])
+@pytest.mark.parametrize("channel", ["webhook", "orderdesk"])
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_orders_go_to_no_fulfiller_that_is_not_trusted(
-    desk: Engine, way: str, authority: trustme.CA, tls: ssl.SSLContext,
+    desk: Engine, channel: str, authority: trustme.CA, tls: ssl.SSLContext,
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
 ) -> None:  # fmt: skip
     queue(desk, 1)
     with StrangeServer(answer(b"{}", 500), tls) as server:
         with pytest.raises(FulfillerError, match="its certificate is not trusted"):
-            send(desk, ways(server.url)[way])
+            send(desk, ways(server.url)[channel])
         assert (server.requests, states(desk)) == ([], [("waiting", None, 0)])
         trust(authority, monkeypatch, tmp_path)
-        send(desk, ways(server.url)[way])
+        send(desk, ways(server.url)[channel])
         assert server.requests
 
 
@@ -166,15 +166,15 @@ def test_a_redirect_to_another_host_is_not_followed(status: int) -> None:
     assert other.requests == []
 
 
-@pytest.mark.parametrize("way", ["webhook", "orderdesk"])
+@pytest.mark.parametrize("channel", ["webhook", "orderdesk"])
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_no_fulfiller_sends_orders_elsewhere(desk: Engine, way: str) -> None:
+def test_no_fulfiller_sends_orders_elsewhere(desk: Engine, channel: str) -> None:
     queue(desk, 1)
     with (
         StrangeServer(answer(b"{}")) as other,
         StrangeServer(answer(b"", 307, {"Location": other.url})) as server,
     ):
-        send(desk, ways(server.url)[way])
+        send(desk, ways(server.url)[channel])
     assert server.requests
     assert other.requests == []
     assert "has moved (HTTP 307); redirects are not followed" in str(states(desk)[0][1])
@@ -202,10 +202,10 @@ def through(proxy: StrangeServer, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("is_https", [False, True])
-@pytest.mark.parametrize("way", ["webhook", "orderdesk"])
+@pytest.mark.parametrize("channel", ["webhook", "orderdesk"])
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_orders_go_to_fulfillers_past_every_proxy_of_the_environment(
-    desk: Engine, way: str, is_https: bool, authority: trustme.CA, tls: ssl.SSLContext,
+    desk: Engine, channel: str, is_https: bool, authority: trustme.CA, tls: ssl.SSLContext,
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
 ) -> None:  # fmt: skip
     queue(desk, 1)
@@ -216,7 +216,7 @@ def test_orders_go_to_fulfillers_past_every_proxy_of_the_environment(
     ):
         through(proxy, monkeypatch)
         with pytest.raises(RefusedError):
-            send(desk, ways(server.url)[way])
+            send(desk, ways(server.url)[channel])
     assert server.requests
     assert proxy.requests == []
 

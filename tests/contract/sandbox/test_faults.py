@@ -218,7 +218,7 @@ def test_a_wrong_clock_dates_changes_and_answers(sandbox: Sandbox, client: httpx
         datetime.fromisoformat(changed.json()["updatedAt"]),
         parsedate_to_datetime(changed.headers["date"]),
     ]
-    assert [(one - NOW).total_seconds() for one in moments] == [ahead, ahead]
+    assert [(moment - NOW).total_seconds() for moment in moments] == [ahead, ahead]
     sandbox.faults.reset()
     assert datetime.fromisoformat(patch(sandbox, client, "paid").json()["updatedAt"]) == NOW
 

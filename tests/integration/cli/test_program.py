@@ -139,7 +139,7 @@ def test_watching_a_folder_ends_well_when_it_is_asked_to(
     drop.mkdir()
     (drop / "a.csv").write_text("no header\n")
     os.utime(drop / "a.csv", (0, 0))  # finished
-    command = [DESK, "ship", "--watch", str(drop)]
+    command: list[str | Path] = [DESK, "ship", "--watch", str(drop)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout
         assert "moved to failed/a.csv" in process.stdout.readline()

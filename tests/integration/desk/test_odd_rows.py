@@ -31,7 +31,7 @@ from tasks.fulfilment.store import list_handovers
 from tasks.imports.rejected import waiting_rows
 from tasks.imports.rejected_list import list_rejected
 from tasks.imports.store import last_looks
-from tasks.monitoring.store import look_at_desk
+from tasks.monitoring.store import take_snapshot
 from tasks.reconciliation.store import orders_here
 from tasks.rules.apply import apply_rules
 from tasks.rules.maps_store import UnusableMapError, list_maps, read_maps
@@ -104,7 +104,7 @@ def see_lists(engine: Engine) -> None:
 
 def look_around(engine: Engine) -> None:
     """Ask what runs ask before their own work."""
-    look_at_desk(engine, now=NOW)
+    take_snapshot(engine, now=NOW)
     count_erasable(engine, older_than(NOW))
     at_work(engine, now=NOW)
     for number in range(ROWS):

@@ -52,7 +52,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-@pytest.mark.parametrize("example", [one for one in EXAMPLES if one.command != DEMO], ids=str)
+@pytest.mark.parametrize("example", [example for example in EXAMPLES if example.command != DEMO], ids=str)
 def test_an_example_shows_what_the_command_gives(example: Example, place: Path) -> None:
     path = [str(place), str(Path(sys.executable).parent), os.environ["PATH"]]
     done = subprocess.run(

@@ -79,11 +79,11 @@ def test_shipments_come_back_once_and_without_tracking_not_at_all(desk: Engine) 
         ]
 
         async def fetch() -> int:
-            way = way_to(store)
+            channel = way_to(store)
             try:
-                return await fetch_shipments(desk, way, "acme", now=NOW)
+                return await fetch_shipments(desk, channel, "acme", now=NOW)
             finally:
-                await way.close()
+                await channel.close()
 
         assert [asyncio.run(fetch()), asyncio.run(fetch())] == [1, 0]
     with desk.connect() as connection:

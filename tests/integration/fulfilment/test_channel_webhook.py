@@ -135,7 +135,7 @@ def test_an_order_that_is_not_fit_goes_to_needs_attention_with_all_reasons(desk:
     (id_,) = queue(desk, 1)
     with Receiver(SECRET) as receiver:
         problems = [Problem("no SKU Adas-Mug", "no SKU"), Problem.own("no city")]
-        run = send(desk, way_to(receiver), prepare=lambda one: Prepared(one, [], problems))
+        run = send(desk, way_to(receiver), prepare=lambda order: Prepared(order, [], problems))
     assert receiver.taken == {}
     assert states(desk)[0][:2] == ("failed", "no SKU Adas-Mug; no city")
     assert [note.reason for note in run.report.notes[OutboxState.FAILED]] == ["no SKU; no city"]

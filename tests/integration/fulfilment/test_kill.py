@@ -21,9 +21,9 @@ from tests.support.sending import SECRET, queue, send, states
 STEPS = ("before the attempt", "before sending", "after the answer", "before the record")
 
 
-def killed(way: str, target: str, desk_url: str, step: str) -> None:
+def killed(channel: str, target: str, desk_url: str, step: str) -> None:
     """Send in a process of its own, which is killed at a step."""
-    command = [sys.executable, "-m", "tests.support.kill_sender", way, target, desk_url, step]
+    command = [sys.executable, "-m", "tests.support.kill_sender", channel, target, desk_url, step]
     died = subprocess.run(command, cwd=ROOT, check=False, timeout=60)
     assert died.returncode == -signal.SIGKILL
 
@@ -54,20 +54,20 @@ def test_a_killed_process_makes_no_order_twice_in_order_desk(desk: Engine, desk_
 
 
 @pytest.mark.parametrize("step", [*STEPS, "before the promise", "after the promise"])
-@pytest.mark.parametrize("way", ["json", "csv"])
+@pytest.mark.parametrize("channel", ["json", "csv"])
 def test_a_killed_process_shows_no_file_twice(
-    desk: Engine, desk_url: str, tmp_path: Path, way: str, step: str
+    desk: Engine, desk_url: str, tmp_path: Path, channel: str, step: str
 ) -> None:
     out = tmp_path / "out"
     out.mkdir()
     queue(desk, 5)
-    killed(way, str(out), desk_url, step)
+    killed(channel, str(out), desk_url, step)
     seen = visible(out)
     texts = [path.read_text("utf-8") for path in seen]
     for path in seen:
         path.unlink()  # its reader took it
     assert bool(seen) == (step in {"after the answer", "before the record"})
-    send(desk, lambda: way_to(desk, out, as_csv=way == "csv"))
+    send(desk, lambda: way_to(desk, out, as_csv=channel == "csv"))
     texts += [path.read_text("utf-8") for path in visible(out)]
     with desk.connect() as connection:
         sources = connection.execute(text("SELECT source_id FROM orders")).scalars().all()

@@ -18,7 +18,7 @@ from tasks.desk.engine import reading, writing
 from tasks.desk.events import events_wait, note_event
 from tasks.fulfilment.channels.interface import Answer, taken
 from tasks.fulfilment.prepare import preparation_for
-from tasks.fulfilment.queue import fail_strays
+from tasks.fulfilment.queue import fail_orphans
 from tasks.fulfilment.send import Prepared
 from tasks.fulfilment.store import list_handovers, resend_handovers
 from tasks.rules.apply import apply_by_hand, apply_rules
@@ -49,10 +49,10 @@ class Taking:
 
 
 def send_all(desk: Engine) -> Taking:
-    way = Taking()
-    fail_strays(desk)
-    send(desk, lambda: way, prepare=preparation_for(desk, "acme"), now=datetime.now(UTC))
-    return way
+    channel = Taking()
+    fail_orphans(desk)
+    send(desk, lambda: channel, prepare=preparation_for(desk, "acme"), now=datetime.now(UTC))
+    return channel
 
 
 def said(desk: Engine) -> dict[int, tuple[str, str]]:
@@ -72,17 +72,17 @@ def test_an_odd_value_keeps_its_own_order_at_most(desk: Engine, table: str, key:
                 (order,) = queue(desk, 1)
                 if plant(desk, table, order, column.name, value, key):
                     odd[order] = column.name
-    way = send_all(desk)
+    channel = send_all(desk)
     outcomes = said(desk)
     assert odd
-    assert all(outcomes[order][0] == "sent" and order in way.orders for order in good)
+    assert all(outcomes[order][0] == "sent" and order in channel.orders for order in good)
     for order, name in odd.items():
         state, reason = outcomes[order]
         assert state in {"sent", "failed"}
         assert state == "sent" or name in reason or "the address has" in reason or "item 1" in reason
         folder = find_order(desk, str(order)).order["folder"]
         assert folder == ("Prepared" if state == "sent" else NEEDS_ATTENTION)
-    odd_ones = [order for order in way.orders.values() if "unreadable" in json.dumps(order)]
+    odd_ones = [order for order in channel.orders.values() if "unreadable" in json.dumps(order)]
     assert not odd_ones
 
 
@@ -198,9 +198,9 @@ def test_an_order_that_can_not_be_made_ready_keeps_no_other(desk: Engine) -> Non
             raise ZeroDivisionError("Ada Lovelace")
         return Prepared(document, [], [])
 
-    way = Taking()
-    send(desk, lambda: way, prepare=prepare)
-    assert list(way.orders) == [good]
+    channel = Taking()
+    send(desk, lambda: channel, prepare=prepare)
+    assert list(channel.orders) == [good]
     assert said(desk)[odd] == ("failed", "it can't be made ready for acme (unexpected ZeroDivisionError)")
 
 

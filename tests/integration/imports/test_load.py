@@ -17,7 +17,7 @@ from models.reports import ImportReport, Outcome
 from tasks.desk import engine as engine_module
 from tasks.desk.browse import export_orders, find_order
 from tasks.desk.errors import RetriableDeskError
-from tasks.desk.runs import read_mark
+from tasks.desk.runs import read_watermark
 from tasks.imports.load import BatchResult, ImportRunContext, load, tally
 from tasks.imports.rejected_list import list_rejected
 from tasks.upkeep.erase import erase, only
@@ -111,11 +111,11 @@ def test_an_order_without_design_waits_in_needs_attention_with_its_reason(desk: 
     detail = find_order(desk, "s-2").as_dict()
     assert detail["folder"] == "Needs Attention"
     assert "no design address: item 1, print 1" in str(detail["history"])
-    assert [one.source_id for one in run.report.attention] == ["s-2"]
+    assert [problem.source_id for problem in run.report.attention] == ["s-2"]
 
 
 @pytest.mark.parametrize(
-    "step", ["insert_orders", "add_history", "set_aside.set_aside", "record_progress", "move_mark"]
+    "step", ["insert_orders", "add_history", "rejected.write_rejected", "record_progress", "move_watermark"]
 )
 def test_a_crash_at_any_step_leaves_nothing_of_the_batch(
     desk: Engine, monkeypatch: pytest.MonkeyPatch, step: str
@@ -134,10 +134,10 @@ def test_a_crash_at_any_step_leaves_nothing_of_the_batch(
     assert [
         count(desk, table) for table in ("orders", "order_items", "order_history", "rejected_orders")
     ] == [0] * 4
-    assert read_mark(desk, SETTINGS) is None
+    assert read_watermark(desk, SETTINGS) is None
     assert run.report.fetched == 0
     load(prepared, run, now=NOW)
-    assert (run.report.fetched, count(desk, "orders"), read_mark(desk, SETTINGS)) == (2, 1, CREATED)
+    assert (run.report.fetched, count(desk, "orders"), read_watermark(desk, SETTINGS)) == (2, 1, CREATED)
 
 
 def test_counts_and_mark_are_written_with_the_rows(desk: Engine) -> None:
@@ -148,7 +148,7 @@ def test_counts_and_mark_are_written_with_the_rows(desk: Engine) -> None:
         counts = connection.execute(text("SELECT counts FROM import_runs")).scalar()
     assert '"imported": 1' in str(counts).replace("'", '"')
     assert '"status": 1' in str(counts).replace("'", '"')
-    assert read_mark(desk, SETTINGS) == CREATED
+    assert read_watermark(desk, SETTINGS) == CREATED
 
 
 def test_the_mark_vouches_for_its_filters_only(desk: Engine) -> None:
@@ -156,10 +156,10 @@ def test_the_mark_vouches_for_its_filters_only(desk: Engine) -> None:
 
     load(batch(read_to=CREATED), new_run(desk), now=NOW)
 
-    assert read_mark(desk, SETTINGS) == CREATED
-    assert read_mark(desk, replace(SETTINGS, folder="Elsewhere", order_prefix="")) == CREATED
-    assert read_mark(desk, replace(SETTINGS, statuses=("paid", "new"))) is None
-    assert read_mark(desk, replace(SETTINGS, countries=("GB",))) is None
+    assert read_watermark(desk, SETTINGS) == CREATED
+    assert read_watermark(desk, replace(SETTINGS, folder="Elsewhere", order_prefix="")) == CREATED
+    assert read_watermark(desk, replace(SETTINGS, statuses=("paid", "new"))) is None
+    assert read_watermark(desk, replace(SETTINGS, countries=("GB",))) is None
 
 
 def test_two_loading_at_once_make_each_order_once(desk: Engine) -> None:
@@ -268,12 +268,12 @@ def test_the_mark_never_moves_back_unless_the_filter_changed(desk: Engine) -> No
     run, earlier = new_run(desk), NOW - timedelta(minutes=5)
     load(batch(fulfillment("a"), read_to=NOW), run, now=NOW)
     load(batch(fulfillment("b"), read_to=earlier), run, now=NOW)
-    assert read_mark(desk, SETTINGS) == NOW
+    assert read_watermark(desk, SETTINGS) == NOW
 
     other = replace(SETTINGS, statuses=("paid", "printed"))
     run.settings = other
     load(batch(fulfillment("c"), read_to=earlier), run, now=NOW)
-    assert read_mark(desk, other) == earlier
+    assert read_watermark(desk, other) == earlier
 
 
 def test_an_erased_order_is_neither_imported_again_nor_refilled(desk: Engine) -> None:
@@ -291,7 +291,7 @@ def test_an_erased_order_is_neither_imported_again_nor_refilled(desk: Engine) ->
     assert again.report.counts[Outcome.ALREADY_IMPORTED] == 2
     (order,) = export_orders(desk)
     assert order["email"] is None
-    assert [one.source_id for one in list_rejected(desk)] == []
+    assert [rejected.source_id for rejected in list_rejected(desk)] == []
 
 
 def test_a_row_that_comes_whole_and_broken_is_counted_as_imported(desk: Engine) -> None:

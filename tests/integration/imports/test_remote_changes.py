@@ -21,12 +21,12 @@ from tasks.desk.errors import DeskRefusedError
 from tasks.desk.events import events_wait
 from tasks.desk.folders import move_orders
 from tasks.desk.open_changes import list_changes
-from tasks.desk.runs import read_mark
+from tasks.desk.runs import read_watermark
 from tasks.fulfilment.queue import begin_attempts, take_due
 from tasks.fulfilment.store import hold_order, release_order
 from tasks.imports import load as load_module
 from tasks.imports import remote_changes as upstream
-from tasks.imports.load import ImportRunContext, load, recognize
+from tasks.imports.load import ImportRunContext, find_known, load
 from tasks.imports.review import keep_ours, take_theirs
 from tasks.imports.store import holds_orders
 from tasks.imports.transform import prepare
@@ -59,14 +59,14 @@ def check(
     run.began_at = began_at or run.began_at
     run.settings = replace(SETTINGS, **settings)
     found = Batch(1, rows, read_to)
-    recognize(found, run)
+    find_known(found, run)
     load(prepare(found, run.settings), run, now=NOW)
     return run
 
 
 def noted(run: ImportRunContext) -> dict[str, int]:
     """What a run counts as changed."""
-    return {one.value: count for one, count in run.report.changed.items() if count}
+    return {kind.value: count for kind, count in run.report.changed.items() if count}
 
 
 def look(desk: Engine, source_id: str = "s-1") -> OrderDetail:
@@ -108,7 +108,7 @@ def test_a_refunded_order_is_moved_held_and_not_handed_over_any_more(desk: Engin
     assert run.report.counts[Outcome.ALREADY_IMPORTED] == run.report.fetched == 1
     assert take_due(desk, "acme", now=NOW, limit=9) == []
     assert list(list_changes(desk)) == []  # nothing is left for a person to do
-    assert [one.kind for one in list_changes(desk, only_open=False)] == ["status"]
+    assert [change.kind for change in list_changes(desk, only_open=False)] == ["status"]
 
 
 def test_the_event_of_a_change_carries_ids_only(desk: Engine) -> None:
@@ -153,7 +153,7 @@ def test_a_second_change_of_the_same_second_is_seen_while_it_can_come(desk: Engi
 def test_a_known_order_of_the_same_date_is_not_compared_days_later(desk: Engine) -> None:
     check(desk, wire())
     found, run = Batch(1, [wire(), wire("s-2")], None), new_run(desk)
-    recognize(found, run)
+    find_known(found, run)
     assert found.known == {"s-1"}
     assert not found.again
 
@@ -165,7 +165,7 @@ def test_an_older_answer_of_a_run_that_began_before_is_passed_over(desk: Engine)
     assert look(desk).order["podos_status"] == "refunded"
 
 
-@pytest.mark.parametrize("step", ["note_changes", "record_progress", "move_mark"])
+@pytest.mark.parametrize("step", ["note_changes", "record_progress", "move_watermark"])
 def test_a_crash_at_any_step_leaves_nothing_and_the_next_check_notes_it_once(
     desk: Engine, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -180,7 +180,7 @@ def test_a_crash_at_any_step_leaves_nothing_and_the_next_check_notes_it_once(
         patch.setattr(load_module, step, crash)
         with pytest.raises(KeyboardInterrupt):
             check(desk, changed, read_to=NOW)
-    assert (look(desk), read_mark(desk, SETTINGS)) == (before, None)
+    assert (look(desk), read_watermark(desk, SETTINGS)) == (before, None)
 
     assert noted(check(desk, changed, read_to=NOW)) == {"canceled": 1, "address": 1}
     assert noted(check(desk, changed, read_to=NOW)) == {}
@@ -264,7 +264,7 @@ def test_back_and_forth_ends_where_it_began_and_every_turn_is_in_the_history(des
     assert (detail.order["folder"], detail.order["hold_reason"]) == ("Incoming", None)
     assert handover(desk, queued) == ("waiting", None)
     assert len(told(detail)) == 6
-    assert [one.kind for one in detail.changes] == ["status"]  # paid again: somebody must see it
+    assert [change.kind for change in detail.changes] == ["status"]  # paid again: somebody must see it
     assert detail.changes[0].new_values == {"status": "paid", "folder": "Incoming"}
 
 
@@ -287,7 +287,7 @@ def test_frozen_is_held_until_podos_or_a_person_lets_it_go(desk: Engine) -> None
 
     check(desk, wire(minutes=2))
     assert look(desk).order["hold_reason"] is None
-    assert [one.id for one in take_due(desk, "acme", now=NOW, limit=9)] == [queued]
+    assert [handover.id for handover in take_due(desk, "acme", now=NOW, limit=9)] == [queued]
 
     check(desk, wire(minutes=3, frozen=True))
     release_order(desk, "s-1", now=NOW)
@@ -299,7 +299,7 @@ def test_an_attempt_does_not_begin_for_an_order_that_was_held_or_refunded_meanwh
     """What a run of sending has in its hands is looked at again just before it goes."""
     check(desk, wire("s-1"), wire("s-2"), wire("s-3"))
     ids = [queue(desk, source_id=f"s-{number}") for number in (1, 2, 3)]
-    in_hand = [one.id for one in take_due(desk, "acme", now=NOW, limit=9)]
+    in_hand = [handover.id for handover in take_due(desk, "acme", now=NOW, limit=9)]
     check(desk, wire("s-1", minutes=1, status="refunded"), wire("s-2", minutes=1, frozen=True))
 
     assert in_hand == ids
@@ -364,8 +364,8 @@ def test_what_was_edited_here_is_kept_and_podos_new_value_stands_beside_it(desk:
     (change,) = detail.changes
     assert (change.old_values["ship_city"], change.new_values["ship_city"]) == ("Edited by Ada", "York")
     assert "York" not in str(detail.history)
-    assert [one.source_id for one in list_orders(desk, changed=True)] == ["s-1"]
-    assert [one["source_id"] for one in export_orders(desk, changed=True)] == ["s-1"]
+    assert [order.source_id for order in list_orders(desk, changed=True)] == ["s-1"]
+    assert [order["source_id"] for order in export_orders(desk, changed=True)] == ["s-1"]
 
     keep_ours(desk, ["s-1"], now=NOW)
     assert look(desk).order["shipping"]["city"] == "Edited by Ada"
@@ -458,7 +458,7 @@ def test_a_dry_run_says_what_changed_and_writes_nothing(desk: Engine) -> None:
     run = new_run(desk)
     run.report.dry_run = True
     found = Batch(1, [wire(minutes=1, status="refunded", shipping_address=YORK)], None)
-    recognize(found, run)
+    find_known(found, run)
     load(prepare(found, SETTINGS), run, now=NOW)
     assert noted(run) == {"canceled": 1, "address": 1}
     assert (look(desk), run.to_announce) == (before, [])

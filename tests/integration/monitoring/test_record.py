@@ -13,7 +13,7 @@ from models.desk import NEEDS_ATTENTION, RunState
 from models.watching import Backlog, CheckDone, Thresholds
 from tasks.desk.folders import add_folder, move_orders
 from tasks.monitoring.record import note_what_is
-from tasks.monitoring.store import look_at_desk, note, take_untold, untell, watch
+from tasks.monitoring.store import note, take_snapshot, take_untold, untell, watch
 from tests.support.builders import (
     IMPORTED,
     insert_lease,
@@ -31,12 +31,12 @@ NEEDS = "needs-attention"
 
 
 def since(engine: Engine, cause: str) -> datetime | None:
-    watched = look_at_desk(engine, now=NOW).watches.get(cause)
+    watched = take_snapshot(engine, now=NOW).watches.get(cause)
     return watched.trouble_at if watched else None
 
 
 def test_an_empty_desk_can_be_looked_at(desk: Engine) -> None:
-    look = look_at_desk(desk, now=NOW)
+    look = take_snapshot(desk, now=NOW)
     assert (look.watches, look.checks, look.died, look.backlog) == ({}, {}, {}, Backlog())
 
 
@@ -57,7 +57,7 @@ def test_what_waits_is_counted_under_what_it_is(desk: Engine) -> None:
     with desk.begin() as connection:
         for statement in statements:
             connection.execute(text(statement))
-    assert look_at_desk(desk, now=NOW).backlog == Backlog(
+    assert take_snapshot(desk, now=NOW).backlog == Backlog(
         shipments_waiting=1,
         shipments_failed=1,
         handovers_waiting=2,
@@ -73,7 +73,7 @@ def test_the_last_complete_check_counts_not_an_import_and_not_a_failed_one(desk:
     insert_run(desk, mark_after=IMPORTED)
     insert_run(desk, started_at=IMPORTED + MINUTE, state=RunState.FAILED)
     insert_run(desk, started_at=IMPORTED + 2 * MINUTE, kind="import")
-    look = look_at_desk(desk, now=NOW)
+    look = take_snapshot(desk, now=NOW)
     assert look.checks == {"default": CheckDone(IMPORTED, IMPORTED + timedelta(seconds=3), IMPORTED)}
 
 
@@ -95,7 +95,7 @@ def test_a_run_died_if_it_never_ended_and_nobody_works_on_it(
     insert_run(desk, state=newest, started_at=IMPORTED + MINUTE)
     if lives:
         insert_lease(desk, CHECK, expires_at=NOW + MINUTE)
-    assert look_at_desk(desk, now=NOW).died == ({CHECK: IMPORTED + MINUTE} if died else {})
+    assert take_snapshot(desk, now=NOW).died == ({CHECK: IMPORTED + MINUTE} if died else {})
 
 
 def test_a_trouble_is_told_once_however_often_it_is_noted(desk: Engine) -> None:
@@ -108,14 +108,14 @@ def test_a_trouble_is_told_once_however_often_it_is_noted(desk: Engine) -> None:
     assert note(desk, well=[CHECK], troubles={}, now=NOW + 10 * MINUTE) == [CHECK]
     assert since(desk, CHECK) is None
     note(desk, well=[], troubles={CHECK: "again"}, now=NOW + 11 * MINUTE)
-    assert [one.trouble_at for one in take_untold(desk, now=NOW)] == [NOW + 11 * MINUTE]
+    assert [watch.trouble_at for watch in take_untold(desk, now=NOW)] == [NOW + 11 * MINUTE]
 
 
 def test_what_could_not_be_told_is_told_the_next_time(desk: Engine) -> None:
     note(desk, well=[], troubles={CHECK: "away"}, now=NOW)
     taken = take_untold(desk, now=NOW)
-    untell(desk, [one.cause for one in taken])
-    assert [one.cause for one in take_untold(desk, now=NOW)] == [CHECK]
+    untell(desk, [watch.cause for watch in taken])
+    assert [watch.cause for watch in take_untold(desk, now=NOW)] == [CHECK]
 
 
 def test_a_trouble_that_ends_untold_needs_no_word(desk: Engine) -> None:
@@ -138,7 +138,7 @@ def test_a_threshold_is_crossed_once_and_clears_when_the_pile_is_done(desk: Engi
     look_over(1)
     look_over(2)
     assert since(desk, NEEDS) == NOW + MINUTE
-    assert [one.reason for one in take_untold(desk, now=NOW)] == [
+    assert [watch.reason for watch in take_untold(desk, now=NOW)] == [
         "orders in Needs Attention: 3 (over 1); see: desk orders --folder 'Needs Attention'"
     ]
     move_orders(desk, [str(order) for order in orders], "New")
@@ -183,7 +183,7 @@ def test_status_says_what_is_not_well_and_ends_with_1(
 
     code, found = status(desk_command, "--late-after", "20")
     assert (code, found["well"]) == (1, False)
-    assert [one["cause"] for one in found["troubles"]] == [CHECK]
+    assert [problem["cause"] for problem in found["troubles"]] == [CHECK]
     monkeypatch.setenv("DESK_LATE_AFTER_MINUTES", "25")
     assert status(desk_command)[0] == 1
     monkeypatch.setenv("DESK_LATE_AFTER_MINUTES", "40")

@@ -86,24 +86,24 @@ def test_who_carries_a_parcel_in_order_desk_is_erased_unless_it_is_a_known_couri
     queue(desk, 2, ship_name=NAME)
     with FakeOrderDesk() as store:
 
-        def way() -> OrderDesk:
+        def channel() -> OrderDesk:
             return OrderDesk(store.url, "77", KEY, folder_name="New")
 
         async def fetch() -> None:
-            opened = way()
+            opened = channel()
             await fetch_shipments(desk, opened, "acme", now=NOW)
             await opened.close()
 
-        send(desk, way)
+        send(desk, channel)
         for courier, order_id in zip((f"by hand to {NAME}", "dpd"), store.orders, strict=True):
             parcel = {"carrier_code": courier, "tracking_number": f"for {NAME}"}
             store.shipments[order_id] = [parcel]
         asyncio.run(fetch())
-    assert [one.courier for one in list_shipments(desk)] == ["dpd", f"by hand to {NAME}"]
+    assert [shipment.courier for shipment in list_shipments(desk)] == ["dpd", f"by hand to {NAME}"]
     with desk.begin() as connection:
         connection.execute(text("UPDATE shipments SET state = 'sent'"))
     erase_all(desk)
-    assert [one.courier for one in list_shipments(desk)] == ["dpd", "erased"]
+    assert [shipment.courier for shipment in list_shipments(desk)] == ["dpd", "erased"]
     assert "Kanarien" not in kept(desk)
 
 
@@ -113,8 +113,8 @@ def test_words_of_an_order_that_have_no_mapping_are_in_the_desk_alone(desk: Engi
     kinds = (MapKind.PRINT_LOCATION, MapKind.PRINT_SKU, MapKind.SHIPPING_METHOD)
     save_maps(desk, [MapForm(fulfiller="acme", map=kind, missing=Missing.STOP) for kind in kinds])
     with Receiver(SECRET) as receiver:
-        way = lambda: Webhook(receiver.url, SECRET)  # noqa: E731
-        run = send(desk, way, prepare=preparation_for(desk, "acme"))
+        channel = lambda: Webhook(receiver.url, SECRET)  # noqa: E731
+        run = send(desk, channel, prepare=preparation_for(desk, "acme"))
     (handover,) = list_handovers(desk)
     assert str(handover.reason).count(NAME) == 3
     page = str(send_page(run.report))

@@ -15,8 +15,8 @@ from tasks.reconciliation.store import (
     highest_order_id,
     orders_here,
     pages_of_orders,
+    rejected_among,
     send_again,
-    set_aside_of,
 )
 from tests.support.builders import (
     CREATED,
@@ -41,8 +41,8 @@ def test_orders_come_with_prints_in_their_sequence_and_shipments(
     with reading(desk) as connection:
         found = orders_here(connection, PROJECT, ["s-0", "s-1", "s-2", "s-4", "s-9"])
     assert [found[name].id for name in sorted(found)] == [ids[0], ids[1], ids[2], ids[4]]
-    assert list(found["s-1"].prints) == [one["item_metadata"] for one in prints]
-    assert [tuple(one) for one in found["s-1"].shipments] == [(shipment, "A1", "waiting")]
+    assert list(found["s-1"].prints) == [print["item_metadata"] for print in prints]
+    assert [tuple(shipment) for shipment in found["s-1"].shipments] == [(shipment, "A1", "waiting")]
     assert found["s-0"].shipments == []
     assert found["s-0"].address is not None
     assert found["s-0"].address["ship_city"] == "Boston"
@@ -63,7 +63,7 @@ def test_pages_hold_every_order_of_the_window_once(desk: Engine, monkeypatch: py
     ids = [insert_order(desk, run_id=run_id) for _ in range(5)]
     insert_order(desk, run_id=run_id)
     pages = list(pages_of_orders(desk, PROJECT, CREATED, up_to_id=ids[-1]))
-    assert [one[0] for page in pages for one in page] == ids
+    assert [row[0] for page in pages for row in page] == ids
     assert highest_order_id(desk) == ids[-1] + 1
 
 
@@ -83,12 +83,12 @@ def test_only_settled_shipments_are_sent_again_and_the_history_says_so(desk: Eng
     with desk.connect() as connection:
         rows = connection.execute(text("SELECT code, state FROM shipments WHERE state <> 'waiting'")).all()
     assert sorted(map(tuple, rows)) == [("superseded", "superseded"), ("voided", "voided")]
-    tried = [one.text for one in find_order(desk, "s").history if one.event == "shipped"]
+    tried = [line.text for line in find_order(desk, "s").history if line.event == "shipped"]
     assert tried == [f"shipment {id_} is tried again: podOS does not show it" for id_ in again]
 
 
-def test_what_was_set_aside_is_known(desk: Engine) -> None:
+def test_what_was_rejected_is_known(desk: Engine) -> None:
     insert_rejected(desk, source_id="a")
     insert_rejected(desk, source_id="b", project="other")
     with reading(desk) as connection:
-        assert set_aside_of(connection, PROJECT, ["a", "b", "c"]) == {"a"}
+        assert rejected_among(connection, PROJECT, ["a", "b", "c"]) == {"a"}

@@ -114,7 +114,7 @@ def test_orders_that_came_while_no_rule_was_on_are_left_alone_but_for_a_run_by_h
     import_orders(desk, "b")
     switch_rule(desk, "HOLD", enabled=True)
     assert not events_wait(desk)
-    ids = [find_order(desk, one).order["id"] for one in ("a", "b")]
+    ids = [find_order(desk, reference).order["id"] for reference in ("a", "b")]
     assert apply_by_hand(desk, "hold", ids, now=NOW).fired == 2
     with pytest.raises(DeskRefusedError, match="there is no rule 'x'; the rules are: Hold"):
         apply_by_hand(desk, "x", ids, now=NOW)
@@ -124,7 +124,7 @@ def test_a_rule_that_is_off_stays_off_when_its_file_is_loaded_again(desk: Engine
     save_rules(desk, [HOLD, rule("Other", {"hold": "x"}, enabled=False)])
     switch_rule(desk, "Hold", enabled=False)
     save_rules(desk, [rule("Other", {"hold": "x"}, enabled=True), HOLD])
-    assert [(one.name, one.enabled) for one in list_rules(desk)] == [("Other", True), ("Hold", False)]
+    assert [(rule.name, rule.enabled) for rule in list_rules(desk)] == [("Other", True), ("Hold", False)]
     save_rules(desk, [])
     assert list_rules(desk) == []
 

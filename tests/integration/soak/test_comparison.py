@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from tests.soak.compare import Verdict, compare
+from tests.soak.compare import AttemptOutcome, compare
 from tests.soak.plan import FAULTS, make_plan
 from tests.support.builders import IMPORTED, PROJECT, insert_order, insert_run, insert_shipment
 
@@ -24,9 +24,9 @@ def podos_order(id_: str, **changes: Any) -> dict[str, Any]:
     return {"id": id_, "status": "paid", "shippingAddress": {}, "items": items, "tracking": None} | changes
 
 
-def judged(desk: Engine, orders: list[dict[str, Any]], **known: Any) -> Verdict:
+def judged(desk: Engine, orders: list[dict[str, Any]], **known: Any) -> AttemptOutcome:
     """Compare; orders that are not said to have changed were paid before the check of the builders."""
-    facts = {"patches": [], "changes": [[one["id"], "paid", False, BEFORE] for one in orders]} | known
+    facts = {"patches": [], "changes": [[order["id"], "paid", False, BEFORE] for order in orders]} | known
     told = facts.pop("told", {})
     url = desk.url.render_as_string(hide_password=False)
     return compare({"orders": orders} | facts, url, PROJECT, told)
@@ -48,7 +48,7 @@ def test_a_desk_that_has_all_of_it_is_lossless(desk: Engine) -> None:
 def test_orders_that_are_missing_or_have_no_business_here_are_named(desk: Engine) -> None:
     insert_order(desk, source_id="never paid")
     insert_run(desk)
-    orders = [podos_order(one) for one in ("gone", "too short", "frozen", "never paid")]
+    orders = [podos_order(name) for name in ("gone", "too short", "frozen", "never paid")]
     orders.append(podos_order("broken", items=7))
     at = IMPORTED.timestamp()
     changes = [
@@ -69,7 +69,7 @@ def test_changed_items_are_named(desk: Engine) -> None:
     insert_order(desk, source_id="quantity", items=[{"quantity": 3}])
     insert_order(desk, source_id="keys", items=[{"item_metadata": {"print_url_2": "x"}}])
     insert_order(desk, source_id="items", items=[{}, {}])
-    verdict = judged(desk, [podos_order(one) for one in ("quantity", "keys", "items")])
+    verdict = judged(desk, [podos_order(name) for name in ("quantity", "keys", "items")])
     assert verdict.changed == ["items", "keys", "quantity"]
 
 

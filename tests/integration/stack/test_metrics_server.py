@@ -56,9 +56,9 @@ def samples(looker: Looker) -> dict[tuple[str, ...], float]:
     response = get(looker, "/metrics")
     assert response.headers["Content-Type"].startswith("text/plain; version=")
     return {
-        (one.name, *sorted(one.labels.values())): one.value
+        (sample.name, *sorted(sample.labels.values())): sample.value
         for family in text_string_to_metric_families(response.text)
-        for one in family.samples
+        for sample in family.samples
     }
 
 

@@ -13,7 +13,7 @@ from deployments.sandbox.server import Sandbox, SandboxSettings
 from models.desk import OutboxState
 from models.shipments import SyncReport, SyncSettings
 from tasks.podos.client import PodosAccess, PodosClient
-from tasks.tracking.queue import fail_strays, take_due
+from tasks.tracking.queue import fail_orphans, take_due
 from tasks.tracking.send import send_batch
 from tasks.tracking.shipment_list import ShipmentSummary, list_shipments
 from tasks.tracking.store import resend_shipments, void_shipment
@@ -68,7 +68,7 @@ class Floor:
 
     def sync(self) -> None:
         """Send what waits, as the flow does."""
-        fail_strays(self.desk)
+        fail_orphans(self.desk)
         settings = SyncSettings("default", self.sandbox.project)
         run = SyncRun(self.desk, settings, SyncReport("default"))
         access = PodosAccess(self.sandbox.url, self.sandbox.project, self.sandbox.token)

@@ -31,7 +31,7 @@ def orders(desk: Engine) -> None:
 def taken(desk: Engine, content: str) -> tuple[list[tuple[str | None, str, str]], dict[int, str]]:
     """Take a file: the shipments that came of it, and the bad rows by line."""
     bad = take_file(desk, content.encode(), strict=False, overwrite=False, now=NOW).bad
-    shipments = [(one.order, one.courier, one.code) for one in list_shipments(desk)]
+    shipments = [(shipment.order, shipment.courier, shipment.code) for shipment in list_shipments(desk)]
     return sorted(shipments), {row.line: row.reason for row in bad}
 
 
@@ -157,7 +157,7 @@ def test_a_desk_id_tells_orders_of_one_number_apart(desk: Engine) -> None:
     content = "desk_id,order,courier,code\n14,M-1,DPD,X1\n,M-1,DPD,X2\n"
     shipments, bad = taken(desk, content)
     assert shipments == [("M-1", "DPD", "X1")]
-    assert [one.source_id for one in list_shipments(desk)] == ["part-14"]
+    assert [shipment.source_id for shipment in list_shipments(desk)] == ["part-14"]
     assert "'M-1' means 2 orders" in bad[3]
     assert taken(desk, "desk_id,courier,code\n13,DPD,X3\n")[0] == [("M-1", "DPD", "X1"), ("M-1", "DPD", "X3")]
 
@@ -169,5 +169,5 @@ def test_the_drop_folder_reads_no_desk_id_either(desk: Engine, tmp_path: Path) -
     os.utime(path, (moment, moment))
     (result,) = take_folder(desk, tmp_path, strict=False, now=NOW)
     assert (result.taken.added, [row.line for row in result.taken.bad]) == (1, [2, 4])
-    assert [(one.order, one.code) for one in list_shipments(desk)] == [("F100004", "X2")]
+    assert [(shipment.order, shipment.code) for shipment in list_shipments(desk)] == [("F100004", "X2")]
     assert "a desk id goes into a column desk_id" in (tmp_path / "failed/today.errors.txt").read_text()

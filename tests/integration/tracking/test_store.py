@@ -12,21 +12,21 @@ from sqlalchemy.exc import IntegrityError
 
 from models.desk import OutboxState
 from models.shipments import NewShipment, Parcel
-from tasks.delivery.retry_policy import Verdict
+from tasks.delivery.retry_policy import AttemptOutcome
 from tasks.desk.browse import find_order
 from tasks.desk.engine import writing
 from tasks.desk.errors import DeskRefusedError
-from tasks.desk.rate_limit import claim_turns
-from tasks.tracking.csv_file import FileRow
+from tasks.desk.rate_limit import claim_slots
 from tasks.tracking.intake import Taken, take_file, take_one
 from tasks.tracking.queue import (
     count_waiting,
-    fail_strays,
+    fail_orphans,
     postpone_due,
     siblings_of,
     take_due,
-    write_verdicts,
+    write_outcomes,
 )
+from tasks.tracking.shipment_file import FileRow
 from tasks.tracking.shipment_list import ShipmentSummary, list_shipments
 from tasks.tracking.store import add_shipments, resend_shipments, void_shipment
 from tasks.tracking.tables import BadRow
@@ -34,17 +34,19 @@ from tests.support.builders import PROJECT, insert_order, insert_shipment
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
-SENT = Verdict(OutboxState.SENT)
+SENT = AttemptOutcome(OutboxState.SENT)
 
 
 def by_id(engine: Engine) -> dict[int, ShipmentSummary]:
-    return {one.id: one for one in list_shipments(engine)}
+    return {shipment.id: shipment for shipment in list_shipments(engine)}
 
 
-def settle(engine: Engine, parcels: list[Parcel], verdict: Verdict, now: datetime = NOW) -> None:
+def apply_retry_policy(
+    engine: Engine, parcels: list[Parcel], verdict: AttemptOutcome, now: datetime = NOW
+) -> None:
     with writing(engine) as connection:
-        verdicts = {one.id: verdict for one in parcels}
-        write_verdicts(connection, parcels, verdicts, move_to="Closed", now=now)
+        verdicts = {parcel.id: verdict for parcel in parcels}
+        write_outcomes(connection, parcels, verdicts, move_to="Closed", now=now)
 
 
 def test_a_plain_sql_insert_is_a_whole_shipment(desk: Engine) -> None:
@@ -132,10 +134,10 @@ def test_a_settled_shipment_is_settled_once(desk: Engine) -> None:
     order = insert_order(desk)
     insert_shipment(desk, order)
     parcels = take_due(desk, "default", now=LATER, limit=10)
-    settle(desk, parcels, SENT)
-    settle(desk, parcels, Verdict(OutboxState.FAILED, "late"), LATER)
-    (one,) = list_shipments(desk)
-    assert (one.state, one.attempts, one.sent_at) == ("sent", 1, NOW)
+    apply_retry_policy(desk, parcels, SENT)
+    apply_retry_policy(desk, parcels, AttemptOutcome(OutboxState.FAILED, "late"), LATER)
+    (shipment,) = list_shipments(desk)
+    assert (shipment.state, shipment.attempts, shipment.sent_at) == ("sent", 1, NOW)
     events = [entry.event for entry in find_order(desk, str(order)).history]
     assert events == ["imported", "tracking", "moved"]
 
@@ -144,13 +146,15 @@ def test_one_that_was_voided_meanwhile_stays_voided(desk: Engine) -> None:
     shipment = insert_shipment(desk, insert_order(desk))
     parcels = take_due(desk, "default", now=LATER, limit=10)
     void_shipment(desk, shipment, now=NOW)
-    settle(desk, parcels, SENT)
+    apply_retry_policy(desk, parcels, SENT)
     assert by_id(desk)[shipment].state == "voided"
 
 
 def test_what_waits_is_due_again_at_its_time(desk: Engine) -> None:
     insert_shipment(desk, insert_order(desk))
-    settle(desk, take_due(desk, "default", now=NOW, limit=1), Verdict(OutboxState.WAITING, "busy"))
+    apply_retry_policy(
+        desk, take_due(desk, "default", now=NOW, limit=1), AttemptOutcome(OutboxState.WAITING, "busy")
+    )
     almost, then = NOW + timedelta(seconds=59), NOW + timedelta(seconds=60)
     assert take_due(desk, "default", now=almost, limit=1) == []
     (parcel,) = take_due(desk, "default", now=then, limit=1)
@@ -171,10 +175,10 @@ def test_voiding_promotes_the_oldest_superseded_one(desk: Engine) -> None:
     order = insert_order(desk)
     first, second, third = (insert_shipment(desk, order, code) for code in ("A", "B", "C"))
     parcels = take_due(desk, "default", now=LATER, limit=10)
-    settle(desk, parcels[1:], Verdict(OutboxState.SUPERSEDED, "the place is taken"))
+    apply_retry_policy(desk, parcels[1:], AttemptOutcome(OutboxState.SUPERSEDED, "the place is taken"))
     assert void_shipment(desk, first, now=NOW) == second
     assert void_shipment(desk, first, now=NOW) is None
-    assert {id_: one.state for id_, one in by_id(desk).items()} == {
+    assert {id_: shipment.state for id_, shipment in by_id(desk).items()} == {
         **{first: "voided", second: "waiting", third: "superseded"}
     }
 
@@ -182,9 +186,9 @@ def test_voiding_promotes_the_oldest_superseded_one(desk: Engine) -> None:
 def test_what_was_sent_over_is_superseded(desk: Engine) -> None:
     order = insert_order(desk)
     insert_shipment(desk, order, "A")
-    settle(desk, take_due(desk, "default", now=LATER, limit=1), SENT)
+    apply_retry_policy(desk, take_due(desk, "default", now=LATER, limit=1), SENT)
     take_one(desk, FileRow(1, str(order), "DPD", "B", "", ""), overwrite=True, now=NOW)
-    settle(desk, take_due(desk, "default", now=LATER, limit=1), SENT)
+    apply_retry_policy(desk, take_due(desk, "default", now=LATER, limit=1), SENT)
     newest, oldest = list_shipments(desk)
     assert (oldest.state, newest.state) == ("superseded", "sent")
     assert oldest.reason == f"shipment {newest.id} was sent over it"
@@ -193,16 +197,20 @@ def test_what_was_sent_over_is_superseded(desk: Engine) -> None:
 def test_resend_begins_afresh(desk: Engine) -> None:
     ids = [insert_shipment(desk, insert_order(desk)) for _ in range(3)]
     parcels = take_due(desk, "default", now=LATER, limit=2)
-    settle(desk, parcels, Verdict(OutboxState.FAILED, "refunded"))
+    apply_retry_policy(desk, parcels, AttemptOutcome(OutboxState.FAILED, "refunded"))
     assert resend_shipments(desk, None, overwrite=True, now=NOW) == ids[:2]
     again = take_due(desk, "default", now=NOW, limit=10)
-    assert [(one.attempts, one.first_attempt_at, one.overwrite) for one in again[:2]] == [(0, None, True)] * 2
-    assert all(one.reason is None for one in list_shipments(desk))
+    assert [(shipment.attempts, shipment.first_attempt_at, shipment.overwrite) for shipment in again[:2]] == [
+        (0, None, True)
+    ] * 2
+    assert all(shipment.reason is None for shipment in list_shipments(desk))
 
 
 def test_resend_of_an_unknown_shipment_changes_none(desk: Engine) -> None:
     shipment = insert_shipment(desk, insert_order(desk))
-    settle(desk, take_due(desk, "default", now=LATER, limit=1), Verdict(OutboxState.FAILED, "refunded"))
+    apply_retry_policy(
+        desk, take_due(desk, "default", now=LATER, limit=1), AttemptOutcome(OutboxState.FAILED, "refunded")
+    )
     with pytest.raises(DeskRefusedError, match="no shipment 99"):
         resend_shipments(desk, [shipment, 99], overwrite=False, now=NOW)
     assert by_id(desk)[shipment].state == "failed"
@@ -219,8 +227,8 @@ def test_a_stray_shipment_fails_visibly(desk: Engine) -> None:
     with closing(sqlite3.connect(str(desk.url.database))) as other:
         other.execute("INSERT INTO shipments (order_id, courier, code) VALUES (99, 'DPD', 'X')")
         other.commit()
-    assert fail_strays(desk) == 1
-    assert fail_strays(desk) == 0
+    assert fail_orphans(desk) == 1
+    assert fail_orphans(desk) == 0
     (stray,) = list_shipments(desk)
     assert (stray.order, stray.state, stray.reason) == (
         None,
@@ -231,10 +239,10 @@ def test_a_stray_shipment_fails_visibly(desk: Engine) -> None:
 
 def test_turns_are_shared_and_spaced(desk: Engine) -> None:
     def claim(count: int, now: datetime) -> list[float]:
-        turns = claim_turns(desk, "default", requests_per_second=10, count=count, now=now)
+        turns = claim_slots(desk, "default", requests_per_second=10, count=count, now=now)
         return [round((turn - NOW).total_seconds(), 3) for turn in turns]
 
     assert claim(3, NOW) == [0.0, 0.1, 0.2]
     assert claim(2, NOW) == [0.3, 0.4]
     assert claim(1, NOW + timedelta(seconds=5)) == [5.0]
-    assert claim_turns(desk, "other", requests_per_second=10, count=1, now=NOW) == [NOW]
+    assert claim_slots(desk, "other", requests_per_second=10, count=1, now=NOW) == [NOW]

@@ -242,7 +242,7 @@ def test_the_bytes_are_gone_from_the_file(
 
 def remains(database: Path) -> list[str]:
     files = [path for path in database.parent.iterdir() if path.name.startswith(database.name)]
-    return [path.name for path in files if any(one in path.read_bytes() for one in BYTES)]
+    return [path.name for path in files if any(byte in path.read_bytes() for byte in BYTES)]
 
 
 @pytest.fixture

@@ -12,22 +12,22 @@ from models.upstream import (
     HELD_FROZEN,
     HELD_REFUNDED,
     ChangeKind,
+    ChangePlan,
     ChangeState,
-    HandoverHere,
-    Here,
-    ItemHere,
-    Judgement,
+    DeskHandover,
+    DeskItem,
+    LocalOrder,
     Noted,
     PastChange,
-    SeenAgain,
+    RemoteOrder,
 )
-from tasks.imports.changes import ADDRESS, address_digest, artwork_digest, judge, needs_a_look
+from tasks.imports.changes import ADDRESS, address_digest, artwork_digest, needs_a_look, plan_change
 
 AT = datetime(2026, 11, 20, 10, tzinfo=UTC)
 PRINTS = {"print_url_1": "https://artwork.example.test/1.png", "print_location_1": "front"}
-SENT = HandoverHere(1, "acme", "sent", is_begun=True, reason=None)
-BEGUN = HandoverHere(2, "acme", "waiting", is_begun=True, reason=None)
-QUEUED = HandoverHere(3, "acme", "waiting", is_begun=False, reason=None)
+SENT = DeskHandover(1, "acme", "sent", is_begun=True, reason=None)
+BEGUN = DeskHandover(2, "acme", "waiting", is_begun=True, reason=None)
+QUEUED = DeskHandover(3, "acme", "waiting", is_begun=False, reason=None)
 
 
 def item(**changes: Any) -> NewItem:
@@ -51,11 +51,11 @@ def order(**changes: Any) -> NewOrder:
     return NewOrder(**values | changes)
 
 
-def there(*, frozen: bool = False, reasons: tuple[str, ...] = (), **changes: Any) -> SeenAgain:
-    return SeenAgain("s-1", frozen, reasons, order(**changes))
+def there(*, frozen: bool = False, reasons: tuple[str, ...] = (), **changes: Any) -> RemoteOrder:
+    return RemoteOrder("s-1", frozen, reasons, order(**changes))
 
 
-def here(**changes: Any) -> Here:
+def here(**changes: Any) -> LocalOrder:
     said = order()
     values: dict[str, Any] = {
         "id": 7,
@@ -69,13 +69,13 @@ def here(**changes: Any) -> Here:
         "address_digest": address_digest(said),
         "artwork_digest": artwork_digest(said.items),
         "is_shipped": False,
-        "items": [ItemHere("TEE", 2, PRINTS)],
+        "items": [DeskItem("TEE", 2, PRINTS)],
     }
-    return Here(**values | changes)
+    return LocalOrder(**values | changes)
 
 
-def follows(ours: Here, theirs: SeenAgain, folder: str = "Canceled") -> Judgement:
-    return judge(ours, theirs, canceled_folder=folder)
+def follows(ours: LocalOrder, theirs: RemoteOrder, folder: str = "Canceled") -> ChangePlan:
+    return plan_change(ours, theirs, canceled_folder=folder)
 
 
 def canceled(state: ChangeState = ChangeState.SETTLED, origin: str = "New") -> PastChange:
@@ -94,7 +94,9 @@ def test_refunded_before_it_shipped_is_moved_and_held_and_waits_for_nobody() -> 
     done = follows(here(handovers=[QUEUED]), there(podos_status="refunded"))
     assert (done.move_to, done.hold_reason, done.void) == ("Canceled", HELD_REFUNDED, [3])
     assert done.history == ["refunded before it shipped: it is held; no longer waits for acme"]
-    assert [(one.kind, one.state) for one in done.changes] == [(ChangeKind.STATUS, ChangeState.SETTLED)]
+    assert [(change.kind, change.state) for change in done.changes] == [
+        (ChangeKind.STATUS, ChangeState.SETTLED)
+    ]
     assert done.noted == [Noted.CANCELED]
 
 
@@ -109,11 +111,11 @@ def test_refunded_goes_to_the_folder_of_the_setting(folder: str, expected: str |
 )
 @pytest.mark.parametrize("change", [{"podos_status": "refunded"}, {"frozen": True}, {"ship_city": "York"}])
 def test_an_order_that_a_fulfiller_may_have_is_flagged_and_says_who(
-    handover: HandoverHere, words: str, change: dict[str, Any]
+    handover: DeskHandover, words: str, change: dict[str, Any]
 ) -> None:
     done = follows(here(handovers=[handover]), there(**change))
     assert words in done.history[0]
-    assert [one.state for one in done.changes] == [ChangeState.OPEN]
+    assert [change.state for change in done.changes] == [ChangeState.OPEN]
     assert done.void == []
 
 
@@ -170,8 +172,8 @@ def test_refunded_and_frozen_are_one_cancellation_and_thaw_alone_does_not_releas
 
 
 def test_paid_again_goes_back_only_from_where_the_desk_put_it_and_is_flagged() -> None:
-    voided = HandoverHere(4, "acme", "voided", is_begun=False, reason=HELD_REFUNDED)
-    by_hand = HandoverHere(5, "other", "voided", is_begun=False, reason=None)
+    voided = DeskHandover(4, "acme", "voided", is_begun=False, reason=HELD_REFUNDED)
+    by_hand = DeskHandover(5, "other", "voided", is_begun=False, reason=None)
     ours = here(
         podos_status="refunded",
         folder="Canceled",
@@ -181,7 +183,7 @@ def test_paid_again_goes_back_only_from_where_the_desk_put_it_and_is_flagged() -
     )
     done = follows(ours, there())
     assert (done.move_to, done.hold_reason, done.revive) == ("New", None, [4])
-    assert [one.state for one in done.changes] == [ChangeState.OPEN]
+    assert [change.state for change in done.changes] == [ChangeState.OPEN]
     assert done.noted == [Noted.PAID_AGAIN]
 
     elsewhere = follows(ours._replace(folder="Prepared"), there())
@@ -194,7 +196,7 @@ def test_paid_again_goes_back_only_from_where_the_desk_put_it_and_is_flagged() -
 def test_what_a_person_edited_here_is_no_change_in_podos() -> None:
     edited = here(
         address=dict.fromkeys(ADDRESS, "edited"),
-        items=[ItemHere("OTHER", 9, {"print_url_1": "https://artwork.example.test/mine.png"})],
+        items=[DeskItem("OTHER", 9, {"print_url_1": "https://artwork.example.test/mine.png"})],
     )
     assert not needs_a_look(edited, there())
     assert follows(edited, there(podos_status="refunded")).noted == [Noted.CANCELED]
@@ -238,7 +240,7 @@ def test_changed_to_what_the_desk_has_takes_the_flag_away() -> None:
 def test_an_erased_order_keeps_no_address_and_no_digest_of_it() -> None:
     done = follows(here(address=None, address_digest=None), there(ship_city="York", podos_status="refunded"))
     assert done.address_digest is None
-    assert [one.kind for one in done.changes] == [ChangeKind.STATUS]
+    assert [change.kind for change in done.changes] == [ChangeKind.STATUS]
     assert "York" not in str(done)
     assert not needs_a_look(here(address=None, address_digest=None), there(ship_city="York"))
 
@@ -258,9 +260,9 @@ def test_a_thaw_tells_those_who_were_told_of_the_freeze() -> None:
     ours = here(is_frozen=True, hold_reason=HELD_FROZEN, handovers=[SENT])
     unseen = follows(ours._replace(changes=[flag]), there())
     assert unseen.close == {9: ChangeState.WITHDRAWN}
-    assert [one.state for one in unseen.changes] == [ChangeState.SETTLED]
+    assert [change.state for change in unseen.changes] == [ChangeState.SETTLED]
     seen = follows(ours._replace(changes=[flag._replace(state=ChangeState.KEPT)]), there())
-    assert [one.state for one in seen.changes] == [ChangeState.OPEN]
+    assert [change.state for change in seen.changes] == [ChangeState.OPEN]
 
 
 def test_a_status_in_other_words_than_podos_uses_is_not_kept_in_the_history() -> None:

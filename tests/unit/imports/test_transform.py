@@ -161,7 +161,7 @@ def test_every_row_has_its_own_reason_and_no_rows_have_none() -> None:
     rows = [row(), row(status="new"), row(frozen=True), row()]
     found = skip_reasons(rows, SETTINGS)
     assert found == [None, Outcome.STATUS, Outcome.FROZEN, None]
-    assert {type(one) for one in found} == {type(None), Outcome}
+    assert {type(kind) for kind in found} == {type(None), Outcome}
     full = replace(SETTINGS, countries=("GB",), first_import_date=date(2026, 1, 1))
     assert skip_reasons([], SETTINGS) == skip_reasons([], full) == []
     assert to_orders([], SETTINGS) == []
@@ -436,7 +436,7 @@ def test_a_batch_is_divided_without_remainder() -> None:
     prepared = prepare(Batch(7, rows, datetime(2026, 1, 1, tzinfo=UTC)), SETTINGS)
     assert [order.source_id for order in prepared.orders] == ["a"]
     assert prepared.skipped == {"b": Outcome.FROZEN}
-    assert [one.payload for one in prepared.unreadable] == ["1", "2"]
+    assert [row.payload for row in prepared.unreadable] == ["1", "2"]
     assert (prepared.number, prepared.read_to) == (7, datetime(2026, 1, 1, tzinfo=UTC))
     assert repr(prepared) == "batch 7: 1 to import, 1 skipped"
 
@@ -455,14 +455,14 @@ def test_the_same_batch_gives_the_same_result() -> None:
 
 def values_of(value: object) -> Iterator[object]:
     if isinstance(value, dict):
-        for key, one in value.items():
+        for key, inner in value.items():
             yield from values_of(key)
-            yield from values_of(one)
+            yield from values_of(inner)
     elif isinstance(value, (NewOrder, NewItem)):
         yield from values_of(msgspec.structs.astuple(value))
     elif isinstance(value, (list, tuple)):
-        for one in value:
-            yield from values_of(one)
+        for value_ in value:
+            yield from values_of(value_)
     else:
         yield value
 
@@ -471,7 +471,7 @@ def test_nothing_of_pandas_leaks_into_orders() -> None:
     """A NaN, a numpy number or a Timestamp would be written to the database as something else."""
     wires = generate_orders(GeneratorOptions(now=datetime(2026, 11, 23, tzinfo=UTC), orders=400, seed=3))
     rows = [parse_row(render(wire)) for wire in wires]
-    readable = [one for one in rows if isinstance(one, Fulfillment)]
+    readable = [row for row in rows if isinstance(row, Fulfillment)]
     orders = to_orders(readable, SETTINGS)
     assert len(orders) == 400
     assert any(item.metadata for order in orders for item in order.items)

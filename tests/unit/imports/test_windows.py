@@ -13,7 +13,7 @@ from tasks.imports.extract import BATCH_SIZES, LARGEST_WHILE_WAITING, batch_size
 from tasks.imports.windows import (
     LOOK_BACK,
     OVERLAP,
-    furthest_mark,
+    cap_watermark,
     plan_check,
     unsure_since,
     went_back_to,
@@ -190,7 +190,7 @@ READ_TO, EARLIER = utc("2026-11-23T10:00"), utc("2026-11-23T09:00")
 def test_the_mark_never_moves_past_either_clock(
     now: datetime, podos_now: datetime | None, mark: datetime
 ) -> None:
-    assert furthest_mark(READ_TO, now, podos_now) == mark
+    assert cap_watermark(READ_TO, now, podos_now) == mark
 
 
 @pytest.mark.parametrize(

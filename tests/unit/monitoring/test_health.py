@@ -9,18 +9,18 @@ import pytest
 
 from models.watching import (
     Backlog,
+    BacklogKind,
     CheckDone,
-    Look,
-    Pile,
     Planned,
     Plans,
+    Snapshot,
     Thresholds,
     Watch,
     Work,
     cause_of,
     work_of,
 )
-from tasks.monitoring.health import deaths, short, spell, too_high, troubles_of
+from tasks.monitoring.health import deaths, find_problems, short, spell, too_high
 from tasks.monitoring.plans import planned_work
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -34,9 +34,9 @@ def look(
     checked: timedelta | None = MINUTE,
     died: dict[str, datetime] | None = None,
     **backlog: int,
-) -> Look:
+) -> Snapshot:
     done = {} if checked is None else {"default": CheckDone(NOW - checked, NOW - checked, None)}
-    return Look({one.cause: one for one in watches}, done, died or {}, Backlog(**backlog))
+    return Snapshot({watch.cause: watch for watch in watches}, done, died or {}, Backlog(**backlog))
 
 
 def well(cause: str, ago: timedelta = MINUTE) -> Watch:
@@ -44,11 +44,13 @@ def well(cause: str, ago: timedelta = MINUTE) -> Watch:
 
 
 def plans(**work: Planned) -> Plans:
-    return Plans(frozenset({"default"}), frozenset(), {f"{name}:default": one for name, one in work.items()})
+    return Plans(
+        frozenset({"default"}), frozenset(), {f"{name}:default": text for name, text in work.items()}
+    )
 
 
-def causes(found: Look, known: Plans | None = None, **thresholds: Any) -> list[str]:
-    return [one.cause for one in troubles_of(found, known, Thresholds(**thresholds), NOW)]
+def causes(found: Snapshot, known: Plans | None = None, **thresholds: Any) -> list[str]:
+    return [problem.cause for problem in find_problems(found, known, Thresholds(**thresholds), NOW)]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ def test_a_sync_is_late_only_where_it_is_planned(ago: timedelta, known: Plans | 
 
 def test_failed_work_says_since_when_and_why() -> None:
     failed = Watch(CHECK, NOW - 60 * MINUTE, NOW - 50 * MINUTE, None, "podOS refused the token")
-    (trouble,) = troubles_of(look(failed), None, Thresholds(), NOW)
+    (trouble,) = find_problems(look(failed), None, Thresholds(), NOW)
     assert trouble.since == NOW - 50 * MINUTE
     assert trouble.text == "the check of default fails: podOS refused the token"
 
@@ -104,20 +106,20 @@ def test_a_death_counts_until_the_work_was_well_again() -> None:
     assert causes(look(never, died={CHECK: began})) == [CHECK]
 
 
-@pytest.mark.parametrize("pile", Pile)
-def test_a_pile_is_too_high_only_above_its_threshold(pile: Pile) -> None:
+@pytest.mark.parametrize("pile", BacklogKind)
+def test_a_pile_is_too_high_only_above_its_threshold(pile: BacklogKind) -> None:
     thresholds = Thresholds(attention_over=3, failed_over=3)
     field = pile.value.replace("-", "_")
     assert too_high(Backlog(**{field: 3}), thresholds) == {}
     (words,) = too_high(Backlog(**{field: 4}), thresholds).values()
     assert ": 4 (over 3); see: desk " in words
-    high = Look({}, {}, {}, Backlog(**{field: 4}))
+    high = Snapshot({}, {}, {}, Backlog(**{field: 4}))
     assert causes(high, attention_over=3, failed_over=3) == [pile.value]
 
 
 def test_a_cause_names_its_work() -> None:
     assert work_of(cause_of(Work.SEND, "printer-1")) == (Work.SEND, "printer-1")
-    assert work_of(Pile.REJECTED.value) is None
+    assert work_of(BacklogKind.REJECTED.value) is None
 
 
 def test_the_plan_of_an_integration_is_its_own_and_everybodys() -> None:

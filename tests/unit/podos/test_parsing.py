@@ -246,7 +246,7 @@ def test_dates_of_another_age_are_no_dates(field: str, text: str) -> None:
     ],
 )
 def test_text_and_numbers_that_no_database_takes_end_where_they_are(raw: bytes) -> None:
-    """Either the row is set aside, or it comes without what can't be stored."""
+    """Either the row is rejected, or it comes without what can't be stored."""
     row = row_between(raw)
     assert row.id == (None if b'"id-1\\' in raw else "id-1"), "a mended id could be another order's"
     assert row.created_at is not None
@@ -340,10 +340,10 @@ def test_the_key_of_a_row_without_id_is_the_same_on_every_page() -> None:
 
 
 def test_keys_of_different_rows_without_id_differ() -> None:
-    one, other = parse_page(page({"status": "paid", "n": 1}, {"status": "paid", "n": 2})).rows
-    assert isinstance(one, Unreadable)
-    assert isinstance(other, Unreadable)
-    assert one.key != other.key
+    first, second = parse_page(page({"status": "paid", "n": 1}, {"status": "paid", "n": 2})).rows
+    assert isinstance(first, Unreadable)
+    assert isinstance(second, Unreadable)
+    assert first.key != second.key
 
 
 @pytest.mark.parametrize(

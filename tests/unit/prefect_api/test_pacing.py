@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.concurrency import in_lanes
+from tasks.concurrency import for_each_concurrently
 from tasks.desk.engine import opened_desk
-from tasks.prefect_api.pacing import Pacer
+from tasks.prefect_api.pacing import RateLimiter
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -31,7 +31,7 @@ class Clock:
 def test_two_processes_share_the_requests_per_second(tmp_path: Path) -> None:
     with opened_desk(f"sqlite:///{tmp_path / 'desk.db'}") as desk:
         clock = Clock()
-        pacers = [Pacer(desk, "default", 5.0, clock=clock, sleep=clock.sleep) for _ in range(2)]
+        pacers = [RateLimiter(desk, "default", 5.0, clock=clock, sleep=clock.sleep) for _ in range(2)]
 
         async def ask() -> None:
             for number in range(40):
@@ -44,7 +44,7 @@ def test_two_processes_share_the_requests_per_second(tmp_path: Path) -> None:
 def test_turns_of_the_past_are_no_burst(tmp_path: Path) -> None:
     with opened_desk(f"sqlite:///{tmp_path / 'desk.db'}") as desk:
         clock = Clock()
-        pacer = Pacer(desk, "default", 10.0, clock=clock, sleep=clock.sleep)
+        pacer = RateLimiter(desk, "default", 10.0, clock=clock, sleep=clock.sleep)
 
         async def ask() -> timedelta:
             await pacer()
@@ -70,6 +70,6 @@ def test_after_an_error_what_is_under_way_ends_and_nothing_begins() -> None:
         ended.append(number)
 
     with pytest.raises(ValueError, match="two"):
-        asyncio.run(in_lanes(range(100), work, lanes=3))
+        asyncio.run(for_each_concurrently(range(100), work, lanes=3))
     assert begun == [0, 1, 2]
     assert ended == [0, 2]

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from models.podos import Fulfillment
-from models.reconciling import Difference, Finding, OrderHere, ReconcileReport, ShipmentHere
+from models.reconciling import DeskOrder, DeskShipment, Difference, Finding, ReconcileReport
 from models.reports import Outcome
 from tasks.imports.changes import ADDRESS
 from tasks.imports.transform import to_orders
@@ -36,7 +36,7 @@ def wire(**changes: Any) -> Fulfillment:
     return msgspec.convert(fields | changes, Fulfillment, strict=False)
 
 
-def here(*shipments: ShipmentHere, **changes: Any) -> OrderHere:
+def here(*shipments: DeskShipment, **changes: Any) -> DeskOrder:
     (order,) = to_orders([wire()], SETTINGS)
     values: dict[str, Any] = {
         "id": 7,
@@ -50,18 +50,18 @@ def here(*shipments: ShipmentHere, **changes: Any) -> OrderHere:
         "prints": [item.metadata for item in order.items],
         "shipments": shipments,
     }
-    return OrderHere(**values | changes)
+    return DeskOrder(**values | changes)
 
 
-def differences(row: Fulfillment, order: OrderHere) -> dict[str, str | None]:
+def differences(row: Fulfillment, order: DeskOrder) -> dict[str, str | None]:
     (theirs,) = to_orders([row], SETTINGS)
     found = compare(row, order, theirs, canceled_folder="Canceled")
-    return {one.difference.value: one.detail for one in found}
+    return {finding.difference.value: finding.detail for finding in found}
 
 
 @pytest.mark.parametrize("outcome", [Outcome.STATUS, Outcome.COUNTRY, Outcome.FROZEN])
 def test_an_order_that_an_import_skips_is_not_here_for_that_reason(outcome: Outcome) -> None:
-    why, _ = why_not_here(outcome, None, MARK, was_set_aside=False)
+    why, _ = why_not_here(outcome, None, MARK, was_rejected=False)
     assert why.value == outcome.value
 
 
@@ -78,13 +78,13 @@ def test_an_order_that_an_import_skips_is_not_here_for_that_reason(outcome: Outc
 def test_only_what_a_check_had_read_past_was_missed(
     updated_at: datetime | None, mark: datetime | None, expected: Difference
 ) -> None:
-    assert why_not_here(None, updated_at, mark, was_set_aside=False)[0] is expected
-    assert why_not_here(None, updated_at, mark, was_set_aside=True)[0] is Difference.REJECTED
+    assert why_not_here(None, updated_at, mark, was_rejected=False)[0] is expected
+    assert why_not_here(None, updated_at, mark, was_rejected=True)[0] is Difference.REJECTED
 
 
 def test_an_order_that_is_the_same_has_no_differences() -> None:
     assert differences(wire(), here()) == {}
-    sent = here(ShipmentHere(3, "RM 1gb", "sent"))
+    sent = here(DeskShipment(3, "RM 1gb", "sent"))
     assert differences(wire(status="complete", tracking={"code": " rm1GB"}), sent) == {}
     assert differences(wire(status="complete"), here(podos_status="complete")) == {}
 
@@ -124,7 +124,7 @@ def test_changed_fields_are_named_and_no_value_of_them() -> None:
     assert edited == {"address_differs": "ship_name; not changed in podOS since its import"}
 
 
-A, B = ShipmentHere(3, "A1", "sent"), ShipmentHere(4, "B2", "failed")
+A, B = DeskShipment(3, "A1", "sent"), DeskShipment(4, "B2", "failed")
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ A, B = ShipmentHere(3, "A1", "sent"), ShipmentHere(4, "B2", "failed")
     ],
 )
 def test_tracking_that_podos_misses_is_sent_again_only_where_there_is_room(
-    shipments: list[ShipmentHere], changes: dict[str, Any], expected: str | None, resent: list[int]
+    shipments: list[DeskShipment], changes: dict[str, Any], expected: str | None, resent: list[int]
 ) -> None:
     row, order = wire(**changes), here(*shipments)
     assert set(differences(row, order)) == ({expected} if expected else set())

@@ -80,7 +80,7 @@ def test_a_default_is_taken_before_the_order_stops() -> None:
 def test_items_on_the_skip_list_are_left_out_and_an_order_of_nothing_else_stops() -> None:
     maps: Maps = {MapKind.PRINT_SKU: WordMap(skip=frozenset({"gift"}), missing=Missing.PASS)}
     mapped = apply_maps(order(item(sku="Gift"), item()), maps)
-    assert [one["sku"] for one in mapped.document["items"]] == ["TEE-M"]
+    assert [item["sku"] for item in mapped.document["items"]] == ["TEE-M"]
     assert mapped.notes == ["item 1 left out: SKU Gift is on the skip list"]
     nothing_left = Problem.own("every item is on the skip list: nothing is left to send")
     assert apply_maps(order(item(sku="GIFT")), maps).problems == [nothing_left]

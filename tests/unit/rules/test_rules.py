@@ -16,7 +16,7 @@ from models.maps import MapForm, MapKind, Missing, maps_schema
 from models.rules import ITEM_FIELDS, ORDER_FIELDS, RuleEvent, RuleForm, rules_schema
 from tasks.desk.export import exported_item, exported_order
 from tasks.rules.conditions import ConditionError, compile_condition
-from tasks.rules.engine import Verdict, compile_rule, run_event
+from tasks.rules.engine import AttemptOutcome, compile_rule, run_event
 from tasks.rules.maps_file import load_maps, maps_of
 from tasks.rules.rules_file import load_rules
 from tasks.rules.yaml_lines import RulesFileError
@@ -162,8 +162,8 @@ def rule(name: str, *actions: dict[str, Any], event: str = "order imported", **m
     return RuleForm.model_validate({"name": name, "event": event, "actions": list(actions), **more})
 
 
-def run(*rules: RuleForm, event: RuleEvent = RuleEvent.IMPORTED, **changes: Any) -> Verdict:
-    return run_event(order(**changes), [compile_rule(one) for one in rules], event)
+def run(*rules: RuleForm, event: RuleEvent = RuleEvent.IMPORTED, **changes: Any) -> AttemptOutcome:
+    return run_event(order(**changes), [compile_rule(rule) for rule in rules], event)
 
 
 def test_every_action_changes_the_order_and_says_so() -> None:
@@ -236,12 +236,12 @@ def load(text: str, fulfillers: tuple[str, ...] = ("acme",)) -> Any:
 
 
 def test_a_file_is_read_as_it_is_written() -> None:
-    (one,) = load(RULES).rules
-    assert one.actions[0].move_to == "Rush"
+    (rule,) = load(RULES).rules
+    assert rule.actions[0].move_to == "Rush"
     (sending,) = load(RULES.replace("move_to: rush", "send_to: ACME")).rules
     assert sending.actions[0].send_to == "acme"
-    assert one.actions[1].set_metadata == {"lane": "007", "country": "NO"}
-    assert (one.enabled, one.event) == (None, RuleEvent.IMPORTED)
+    assert rule.actions[1].set_metadata == {"lane": "007", "country": "NO"}
+    assert (rule.enabled, rule.event) == (None, RuleEvent.IMPORTED)
 
 
 @pytest.mark.parametrize(
@@ -280,14 +280,18 @@ def test_all_errors_are_told_at_once_and_a_name_is_there_once() -> None:
 
 def test_a_circle_of_moves_is_warned_about_and_a_chain_is_not() -> None:
     moves = "rules:" + "".join(
-        f"\n  - {{name: {one}, event: folder changed, all: [folder = {one}], actions: [{{move_to: {to}}}]}}"
-        for one, to in (("New", "Rush"), ("Rush", "Prepared"))
+        f"\n  - {{name: {pair}, event: folder changed, all: [folder = {pair}], actions: [{{move_to: {to}}}]}}"
+        for pair, to in (("New", "Rush"), ("Rush", "Prepared"))
     )
     assert load(moves).warnings == []
     circle = (
         moves + "\n  - {name: back, event: folder changed, any: [priority = x], actions: [{move_to: New}]}"
     )
-    (warning,) = [one for one in load(circle).warnings if "Prepared" not in one and "Rush -> back" in one]
+    (warning,) = [
+        warning
+        for warning in load(circle).warnings
+        if "Prepared" not in warning and "Rush -> back" in warning
+    ]
     assert "New -> Rush -> back -> New" in warning or "circle: " in warning
 
 

@@ -169,5 +169,5 @@ def test_every_state_of_an_order_is_recorded_until_it_is_switched_off() -> None:
     store.update("a", status="refunded", frozen=False)
     store.log.enabled = False
     store.update("a", status="paid")
-    seen = [(one.order_id, one.status, one.frozen) for one in store.log.changes()]
+    seen = [(change.order_id, change.status, change.frozen) for change in store.log.changes()]
     assert seen == [("a", "paid", True), ("a", "refunded", False)]

@@ -21,7 +21,7 @@ from pydantic import SecretStr, ValidationError
 
 from deployments.stack.alerts import wanted_automations
 from models.alerts import AlertWebhook
-from models.watching import Pile, Watch
+from models.watching import BacklogKind, Watch
 from tasks.prefect_api import events as announcing
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -132,13 +132,15 @@ def test_the_address_is_a_secret_of_the_block() -> None:
 
 
 def test_every_event_of_a_cause_has_an_automation_that_notifies() -> None:
-    triggers = [one.trigger for one in wanted_automations(uuid4(), timedelta(minutes=45))]
-    causes = ["check:default", "sync:default", "send:printer", *(pile.value for pile in Pile)]
+    triggers = [automation.trigger for automation in wanted_automations(uuid4(), timedelta(minutes=45))]
+    causes = ["check:default", "sync:default", "send:printer", *(pile.value for pile in BacklogKind)]
     for cause in causes:
         event = announcing.alert_of(Watch(cause, None, NOW, NOW, "why"))
         resource = event["resource"]["prefect.resource.id"]
         (trigger,) = (
-            one for one in triggers if isinstance(one, EventTrigger) and event["event"] in one.expect
+            trigger
+            for trigger in triggers
+            if isinstance(trigger, EventTrigger) and event["event"] in trigger.expect
         )
         assert fnmatch(resource, trigger.model_dump()["match"]["prefect.resource.id"][0])
 

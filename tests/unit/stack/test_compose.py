@@ -30,7 +30,7 @@ def test_what_stays_up_has_a_health_check_and_starts_again(name: str) -> None:
 
 
 def test_what_must_outlive_a_container_is_on_a_volume() -> None:
-    assert {one.split(":")[0] for one in SERVICES["postgres"]["volumes"]} >= {"postgres"}
+    assert {service.split(":")[0] for service in SERVICES["postgres"]["volumes"]} >= {"postgres"}
     assert set(COMPOSE["volumes"]) == {"postgres", "server"}
     assert (PLACE / "create-prefect-database.sql").exists()
 

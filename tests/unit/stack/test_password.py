@@ -68,7 +68,7 @@ def passwords() -> tuple[str | None, str | None]:
     """What Prefect's settings say, for a server and for its clients."""
     settings = get_current_settings()
     found = (settings.server.api.auth_string, settings.api.auth_string)
-    server, client = (None if one is None else one.get_secret_value() for one in found)
+    server, client = (None if password is None else password.get_secret_value() for password in found)
     return server, client
 
 

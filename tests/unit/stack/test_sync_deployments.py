@@ -14,9 +14,9 @@ from deployments.stack.environment import ROOT
 from tasks.prefect_api.events import FULFILLER, INTEGRATION, ORDERS_QUEUED, SHIPMENTS_ADDED
 
 DEPLOYMENTS: dict[str, dict[str, Any]] = {
-    one["name"]: one
-    for one in yaml.safe_load((ROOT / "prefect.yaml").read_text("utf-8"))["deployments"]
-    if one["name"] in {"sync-tracking", "watch-shipments", "send-orders"}
+    deployment["name"]: deployment
+    for deployment in yaml.safe_load((ROOT / "prefect.yaml").read_text("utf-8"))["deployments"]
+    if deployment["name"] in {"sync-tracking", "watch-shipments", "send-orders"}
 }
 
 

@@ -12,7 +12,7 @@ from models.carriers import TRACKING_ADDRESSES
 from models.desk import OutboxState
 from models.podos import HeldTracking
 from models.shipments import Parcel, Sibling, Tracking
-from tasks.delivery.retry_policy import Verdict
+from tasks.delivery.retry_policy import AttemptOutcome
 from tasks.tracking.carriers import shown_name, tracking_address
 from tasks.tracking.policy import before_asking, decide, holder_of_place, is_there, outgoing, place_of
 
@@ -108,10 +108,10 @@ def test_one_that_may_overwrite_goes_first_and_the_newest_of_them(
 def test_never_two_waiting_shipments_have_the_place(rows: list[tuple[str, bool]]) -> None:
     family = [sibling(id_, state, overwrite=may) for id_, (state, may) in enumerate(rows, 1)]
     free = [
-        one.id
-        for one in family
-        if one.state == "waiting"
-        and holder_of_place(parcel(id=one.id, overwrite=one.overwrite), place_of(family)) is None
+        sibling.id
+        for sibling in family
+        if sibling.state == "waiting"
+        and holder_of_place(parcel(id=sibling.id, overwrite=sibling.overwrite), place_of(family)) is None
     ]
     assert len(free) <= 1
 
@@ -165,7 +165,7 @@ def test_overwrite_replaces_all_but_the_very_same() -> None:
     assert decide(may, TRACKING, HeldTracking("a", "complete", "DPD", "ZZ"), ()).send == TRACKING
     assert decide(may, TRACKING, HeldTracking("a", "complete", "DPD", "AB123"), ()).send == TRACKING
     same = HeldTracking("a", "complete", *TRACKING)
-    assert decide(may, TRACKING, same, ()).verdict == Verdict(OutboxState.ALREADY_THERE)
+    assert decide(may, TRACKING, same, ()).verdict == AttemptOutcome(OutboxState.ALREADY_THERE)
     assert decide(may, TRACKING, HeldTracking("a", "refunded"), ()).send is None
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tasks.tracking import workbooks as shipment_workbooks
-from tasks.tracking.csv_file import FileRow, read_rows
+from tasks.tracking.shipment_file import FileRow, read_rows
 from tasks.tracking.tables import ShipmentFileError
 from tests.support.workbooks import Cell, Sheets, ods, ods_of, packed, xlsx
 

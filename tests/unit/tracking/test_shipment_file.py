@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.tracking import csv_file as shipment_files
+from tasks.tracking import shipment_file as shipment_files
 from tasks.tracking import tables as shipment_tables
-from tasks.tracking.csv_file import FileRow, read_bytes, read_rows
+from tasks.tracking.shipment_file import FileRow, read_bytes, read_rows
 from tasks.tracking.tables import BadRow, ShipmentFileError
 
 

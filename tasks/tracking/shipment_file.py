@@ -72,9 +72,9 @@ def read_content(file: BinaryIO, name: str) -> bytes:
 def read_rows(content: bytes, reading: ShipmentReading = DEFAULT_READING) -> FileRows:
     """Return the rows of a file.
 
-    A workbook is told from text by its first bytes. Of its sheets, the first visible one counts whose first
-    line is a header. Header names may be in capitals and in any order (``tasks.tracking.headers``), further
-    columns are passed over, empty lines and empty cells behind the header's last do not count.
+    A workbook is told from text by its first bytes; its first visible sheet whose first line is a header
+    counts. Header names may be in any case and any order (``tasks.tracking.headers``).
+    Further columns, empty lines and empty cells behind the header's last are ignored.
 
     What keeps a cell text, an apostrophe or ``="..."``, is taken off (``tasks.text_cells``), and so is what
     can't be seen (``tasks.visible_text``).
