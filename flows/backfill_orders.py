@@ -10,10 +10,10 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
-from prefect.states import Completed
 from sqlalchemy import Engine
 
-from flows.import_orders import failed, import_window, watching
+from flows.import_orders import import_window
+from flows.runs import final_state, observer
 from models.blocks import Integration
 from models.desk import WindowState
 from models.errors import AppError
@@ -73,19 +73,20 @@ async def backfill_orders(request: Backfill) -> State[None]:
     Args:
         request: Which integration, from when to when, and in how many windows.
     """
+    return await final_state(_backfill(request), may_skip=False)
+
+
+async def _backfill(request: Backfill) -> ImportReport:
     name, started = request.integration, time.monotonic()
-    try:
-        integration = await load_integration(name)
-        await check_workers()
-        with opened_desk(Environment().database_url()) as engine, HeldLease(engine, f"backfill:{name}"):
-            backfill_id = await begin_backfill(engine, request, integration)
-            inherited = await hand_out_what_is_left(engine, backfill_id)
-            report = await follow(engine, backfill_id, name, inherited, started=started)
-            await publish_report(report)
-            check_complete(windows_of(engine, backfill_id))
-    except AppError as error:
-        return failed(error)
-    return Completed(message=report.one_line())
+    integration = await load_integration(name)
+    await check_workers()
+    with opened_desk(Environment().database_url()) as engine, HeldLease(engine, f"backfill:{name}"):
+        backfill_id = await begin_backfill(engine, request, integration)
+        inherited = await hand_out_what_is_left(engine, backfill_id)
+        report = await follow(engine, backfill_id, name, inherited, started=started)
+        await publish_report(report)
+        check_complete(windows_of(engine, backfill_id))
+    return report
 
 
 @flow(name="import-window", flow_run_name="backfill {backfill} window {window}")
@@ -97,19 +98,20 @@ async def import_one_window(backfill: int, window: int) -> State[None]:
         backfill: The number of the backfill in the desk.
         window: The number of the window, from 1.
     """
-    try:
-        with opened_desk(Environment().database_url()) as engine:
-            name, record = window_of(engine, backfill, window)
-            try:
-                plan = ScanPlan("createdAt", since=record.since, until=record.until)
-                report = await import_window(name, await load_integration(name), plan, dry_run=False)
-            except AppError as error:
-                window_failed(engine, backfill, window, reason_of(error))
-                raise
-            window_done(engine, backfill, window, report)
-    except AppError as error:
-        return failed(error)
-    return Completed(message=report.one_line())
+    return await final_state(_import_window(backfill, window), may_skip=False)
+
+
+async def _import_window(backfill: int, window: int) -> ImportReport:
+    with opened_desk(Environment().database_url()) as engine:
+        name, record = window_of(engine, backfill, window)
+        try:
+            plan = ScanPlan("createdAt", since=record.since, until=record.until)
+            report = await import_window(name, await load_integration(name), plan, dry_run=False)
+        except AppError as error:
+            window_failed(engine, backfill, window, reason_of(error))
+            raise
+        window_done(engine, backfill, window, report)
+    return report
 
 
 async def begin_backfill(engine: Engine, request: Backfill, integration: Integration) -> int:
@@ -176,9 +178,9 @@ async def follow(
         report = added_up(ImportReport(name, "backfill", dry_run=False), windows)
         report.since, report.until = windows[0].since, windows[-1].until
         report.seconds = time.monotonic() - started
-        if watcher := watching.get():
-            watcher.windows = sum(window.state == WindowState.DONE for window in windows), len(windows)
-            watcher.see(report)
+        if watching := observer.get():
+            watching.windows = sum(window.state == WindowState.DONE for window in windows), len(windows)
+            watching.see(name, report)
         await progress.show(windows, name)
         if all(window.state in {WindowState.DONE, WindowState.FAILED} for window in windows):
             return report

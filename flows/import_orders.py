@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from contextvars import ContextVar
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
-from prefect.states import Failed
 
+from flows.runs import recorded, show_progress
 from models.blocks import Integration
-from models.desk import RunState
 from models.reports import ImportReport, Outcome, RuleCounts
 from models.settings import Environment
 from tasks.concurrency import relaxed_gc
@@ -26,7 +23,6 @@ from tasks.desk.leases import HeldLease
 from tasks.desk.runs import (
     advance_watermark,
     begin_run,
-    finish_run,
     last_complete_check,
     move_watermark_back,
     past_checks,
@@ -36,7 +32,7 @@ from tasks.desk.runs import (
 from tasks.imports.extract import extract_orders
 from tasks.imports.load import ImportRunContext, find_known, load_orders
 from tasks.imports.rejected import note_gone, waiting_rows
-from tasks.imports.report import publish_report, reason_of
+from tasks.imports.report import publish_report
 from tasks.imports.store import holds_orders
 from tasks.imports.transform import Prepared, transform_orders
 from tasks.imports.windows import OVERLAP, cap_watermark, plan_check, unsure_since, went_back_to
@@ -48,32 +44,6 @@ from tasks.rules.apply import look_at_what_happened
 from tasks.rules.store import rules_are_on
 
 logger = logging.getLogger(__name__)
-
-
-class Watcher:
-    """Follows runs in this process, for the command line: the newest report, and the error that ended one."""
-
-    def __init__(self, on_report: Callable[[ImportReport], None] | None = None) -> None:
-        self.reports: dict[str, ImportReport] = {}
-        self.windows: tuple[int, int] | None = None  # of a backfill: how many are done, of how many
-        self.error: Exception | None = None
-        self._on_report = on_report
-
-    def see(self, report: ImportReport) -> None:
-        """Take the newest report of a run."""
-        self.reports[report.integration] = report
-        if self._on_report:
-            self._on_report(report)
-
-
-watching: ContextVar[Watcher | None] = ContextVar("watching", default=None)
-
-
-def failed(error: Exception) -> State[None]:
-    """Return the final state of a run that an error of this program ended; the message says what to do."""
-    if watcher := watching.get():
-        watcher.error = error
-    return Failed(message=str(error))
 
 
 async def check(name: str, integration: Integration, *, due: datetime | None = None) -> ImportReport:
@@ -102,7 +72,7 @@ async def check(name: str, integration: Integration, *, due: datetime | None = N
         run = ImportRunContext(engine, settings, report, lease=lease, outcomes={} if plan.from_mark else None)
         async with (
             open_podos(engine, name, integration) as client,
-            recorded(run, lease_name, mark_before=mark),
+            recorded_import(run, lease_name, mark_before=mark),
         ):
             run.clock = client.clock
             if mark and plan.from_mark:
@@ -161,7 +131,7 @@ async def import_window(
                 return run.report
             lease_name = f"import:{uuid4()}"
             with HeldLease(engine, lease_name) as run.lease:
-                async with recorded(run, lease_name):
+                async with recorded_import(run, lease_name):
                     await import_all(client, plan, run, from_first_import_date=False)
     return run.report
 
@@ -175,7 +145,7 @@ async def replay(name: str, integration: Integration) -> ImportReport:
         report = ImportReport(name, "replay", dry_run=False)
         report.counts[Outcome.REJECTED] = len(without_id)  # nothing can ask podOS for these
         run = ImportRunContext(engine, settings, report, lease=lease, outcomes={})
-        async with open_podos(engine, name, integration) as client, recorded(run, lease_name):
+        async with open_podos(engine, name, integration) as client, recorded_import(run, lease_name):
             await import_all(client, ScanPlan("createdAt", ids=tuple(ids)), run, from_first_import_date=False)
             note_gone(engine, settings.project, set(ids) - set(run.outcomes or ()))
     return run.report
@@ -189,7 +159,7 @@ async def import_all(
     with relaxed_gc():
         await _import_batches(client, plan, run, started, from_first_import_date=from_first_import_date)
     await react(run)  # also to what a run before this one left
-    _tell(run.report, started)
+    _show(run.report, started)
     await publish_report(run.report)
 
 
@@ -212,7 +182,7 @@ async def _import_batches(
                 await load_orders(prepared, run)
                 await tell_changes(run)
                 await react(run)
-                _tell(run.report, started)
+                _show(run.report, started)
             del prepared  # before the next batch is read: two at once would double the memory
 
 
@@ -244,21 +214,19 @@ async def _next_prepared(
     return await transform_orders(batch, run.settings, from_first_import_date=from_first_import_date)
 
 
-def _tell(report: ImportReport, started: float) -> None:
+def _show(report: ImportReport, started: float) -> None:
     report.seconds = time.monotonic() - started
-    logger.info("%s of %s: %s", report.kind, report.integration, report.one_line())
-    if watcher := watching.get():
-        watcher.see(report)
+    show_progress(f"{report.kind} of", report.integration, report)
 
 
 @asynccontextmanager
-async def recorded(
+async def recorded_import(
     run: ImportRunContext,
     lease_name: str,
     *,
     mark_before: datetime | None = None,
 ) -> AsyncIterator[None]:
-    """Keep the desk's own row of a run: begun, and how it ended, whatever ends it."""
+    """Keep the desk's own row of an import: begun, and how it ended, whatever ends it."""
     run.report.run_id = begin_run(
         run.engine,
         run.settings,
@@ -268,12 +236,6 @@ async def recorded(
         flow_run_id=flow_run.id,
         now=datetime.now(UTC),
     )
-    try:
+    async with recorded(run.engine, run.run_id):
         yield
         run.raise_rules_problem()
-    except BaseException as error:
-        state = RunState.FAILED if isinstance(error, Exception) else RunState.CRASHED
-        with suppress(DeskError):  # the error that ended the run says more
-            finish_run(run.engine, run.run_id, state, now=datetime.now(UTC), error=reason_of(error))
-        raise
-    finish_run(run.engine, run.run_id, RunState.COMPLETED, now=datetime.now(UTC))

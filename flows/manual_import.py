@@ -8,11 +8,11 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
-from prefect.states import Completed
 
-from flows.import_orders import failed, import_window, replay
-from models.errors import AppError
+from flows.import_orders import import_window, replay
+from flows.runs import final_state
 from models.forms import ManualImport
+from models.reports import ImportReport
 from tasks.imports.windows import window_of_import
 from tasks.podos.scan import ScanPlan
 from tasks.prefect_api.foreign_errors import in_own_words
@@ -36,16 +36,16 @@ async def manual_import(request: ManualImport) -> State[None]:
     Args:
         request: Which integration, from when to when, and whether only to say what would happen.
     """
-    try:
+
+    async def run() -> ImportReport:
         integration = await load_integration(request.integration)
         window = window_of_import(
             request.since, request.since_time, request.until, request.until_time, integration.time_zone
         )
         plan = ScanPlan("createdAt", since=window.since, until=window.until)
-        report = await import_window(request.integration, integration, plan, dry_run=request.dry_run)
-    except AppError as error:
-        return failed(error)
-    return Completed(message=report.one_line())
+        return await import_window(request.integration, integration, plan, dry_run=request.dry_run)
+
+    return await final_state(run(), may_skip=False)
 
 
 @flow(name="import-single-orders", flow_run_name=_run_name)
@@ -58,15 +58,16 @@ async def import_single_orders(integration: str, source_ids: list[str], dry_run:
         source_ids: The ids of the podOS fulfillments.
         dry_run: Write nothing; only say what would be imported.
     """
-    ids = tuple(dict.fromkeys(source_ids))
-    plan = ScanPlan("createdAt", ids=ids)
-    try:
+
+    async def run() -> ImportReport:
+        ids = tuple(dict.fromkeys(source_ids))
+        plan = ScanPlan("createdAt", ids=ids)
         report = await import_window(integration, await load_integration(integration), plan, dry_run=dry_run)
         if missing := len(ids) - report.fetched:
             raise UnknownOrdersError(f"podOS does not know {missing} of these {len(ids)} orders")
-    except AppError as error:
-        return failed(error)
-    return Completed(message=report.one_line())
+        return report
+
+    return await final_state(run(), may_skip=False)
 
 
 @flow(name="replay-rejected", flow_run_name="replay rejected orders of {integration}")
@@ -77,8 +78,8 @@ async def replay_rejected(integration: str) -> State[None]:
     Args:
         integration: The name of the connected integration.
     """
-    try:
-        report = await replay(integration, await load_integration(integration))
-    except AppError as error:
-        return failed(error)
-    return Completed(message=report.one_line())
+
+    async def run() -> ImportReport:
+        return await replay(integration, await load_integration(integration))
+
+    return await final_state(run(), may_skip=False)

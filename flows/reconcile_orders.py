@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
-from prefect.states import Completed, Failed
 
-from flows.import_orders import react, recorded
-from flows.runs import for_each
+from flows.import_orders import react, recorded_import
+from flows.runs import final_state, observer, run_each, show_progress
 from flows.sync_tracking import sync
 from models.blocks import Integration
-from models.errors import AppError
 from models.forms import Reconcile
 from models.reconciling import Difference, Finding, ReconcileReport
 from models.reports import ImportReport, Outcome
@@ -41,32 +37,12 @@ from tasks.reconciliation.compare import Compared, Reconciliation, compare_order
 from tasks.reconciliation.report import publish_reconcile_report
 from tasks.reconciliation.store import count_in_podos, send_again
 
-logger = logging.getLogger(__name__)
-
 DIFFERENCES = "Differences"
 """The name of a completed run that found what should never be, and could not or was not asked to mend it."""
 
+WHAT = "reconciliation of"
+
 Resent = dict[Difference, list[int]]
-
-
-class ReconcileWatcher:
-    """Follows a reconciliation in this process, for the command line.
-
-    ``on_findings`` is handed every difference as it is found, ``on_report`` the counts after each batch.
-    """
-
-    def __init__(
-        self,
-        on_report: Callable[[ReconcileReport], None] | None = None,
-        on_findings: Callable[[Sequence[Finding]], None] | None = None,
-    ) -> None:
-        self.report: ReconcileReport | None = None
-        self.error: Exception | None = None
-        self.on_report = on_report
-        self.on_findings = on_findings
-
-
-watching_reconcile: ContextVar[ReconcileWatcher | None] = ContextVar("watching_reconcile", default=None)
 
 
 def _run_name() -> str:
@@ -87,32 +63,14 @@ async def reconcile_orders(request: Reconcile) -> State[None]:
     await drop_late_runs()
     if request.integration:
         return await _reconcile_one(request.integration, request)
-    names = await integration_names()
-    if not names:
-        return Completed(message="no integration is connected yet: desk connect NAME --project P")
-    return _together(await for_each(names, lambda name: _reconcile_one(name, request)))
+    return await run_each(await integration_names(), lambda name: _reconcile_one(name, request))
 
 
 async def _reconcile_one(name: str, request: Reconcile) -> State[None]:
-    try:
-        report = await reconcile(name, await load_integration(name), request)
-    except AppError as error:
-        if watcher := watching_reconcile.get():
-            watcher.error = error
-        if isinstance(error, LeaseHeldError):
-            return Completed(name="Skipped", message=str(error))
-        return Failed(message=str(error))
-    return Completed(name=DIFFERENCES if report.alarming else None, message=report.one_line())
+    async def run() -> ReconcileReport:
+        return await reconcile(name, await load_integration(name), request)
 
-
-def _together(states: Mapping[str, State[Any]]) -> State[None]:
-    words = "; ".join(f"{name}: {state.message}" for name, state in states.items())
-    if not all(state.is_completed() for state in states.values()):
-        return Failed(message=words)
-    names = {state.name for state in states.values()}
-    if len(names) == 1:
-        return Completed(name=names.pop(), message=words)
-    return Completed(name=DIFFERENCES if DIFFERENCES in names else None, message=words)
+    return await final_state(run(), name_of=lambda report: DIFFERENCES if report.alarming else None)
 
 
 async def reconcile(name: str, integration: Integration, request: Reconcile) -> ReconcileReport:
@@ -129,10 +87,10 @@ async def reconcile(name: str, integration: Integration, request: Reconcile) -> 
     if request.since:
         since = window_of_import(request.since, "", None, "", integration.time_zone).since
     report = ReconcileReport(name, fix=request.fix, since=since)
-    watcher, started = watching_reconcile.get(), time.monotonic()
+    watching, started = observer.get(), time.monotonic()
     problems: list[UnusableRuleError] = []
     with opened_desk(Environment().database_url()) as engine, relaxed_gc():
-        look = Reconciliation(engine, settings, report, watcher.on_findings if watcher else None)
+        look = Reconciliation(engine, settings, report, watching.on_findings if watching else None)
         resent = Resent()
         async with open_podos(engine, name, integration) as client:
             if request.fix:
@@ -144,7 +102,7 @@ async def reconcile(name: str, integration: Integration, request: Reconcile) -> 
             with _told_at_the_end(problems):
                 await _sync(name, integration, look, resent)
         report.seconds = time.monotonic() - started
-        _tell(report)
+        show_progress(WHAT, name, report)
         await publish_reconcile_report(report)
     if problems:
         raise problems[0]
@@ -169,7 +127,7 @@ async def _read_and_fix(
     imported = ImportReport(report.integration, "reconcile", dry_run=False, since=report.since)
     with HeldLease(look.engine, lease_name) as lease:
         run = ImportRunContext(look.engine, look.settings, imported, lease=lease)
-        async with recorded(run, lease_name):
+        async with recorded_import(run, lease_name):
             report.run_id = run.run_id
             if integration.read_only:
                 report.not_resent = "read-only mode: no tracking is sent again"
@@ -205,7 +163,7 @@ async def _compare_scan(
             done = await compare_orders(batch, client, look)
             if run:
                 await _fix(done, look, run, resent)
-            _tell(look.report)
+            show_progress(WHAT, look.report.integration, look.report)
             del batch, done  # before the next batch is read: two at once would double the memory
 
 
@@ -236,11 +194,3 @@ async def _sync(name: str, integration: Integration, look: Reconciliation, resen
 def _count_sent(look: Reconciliation, resent: Resent) -> None:
     for difference, shipments in resent.items():
         look.report.fixed[difference] = count_in_podos(look.engine, shipments)
-
-
-def _tell(report: ReconcileReport) -> None:
-    logger.info("reconciliation of %s: %s", report.integration, report.one_line())
-    if watcher := watching_reconcile.get():
-        watcher.report = report
-        if watcher.on_report:
-            watcher.on_report(report)

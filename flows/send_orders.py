@@ -2,70 +2,42 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager, suppress
-from contextvars import ContextVar
+from collections.abc import Collection
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
-from prefect.states import Completed, Failed
 from sqlalchemy import Engine
 
-from flows.runs import for_each
-from models.desk import OutboxState, RunState
-from models.errors import AppError
+from flows.runs import final_state, observer, recorded, run_each, run_name, show_progress
+from models.desk import OutboxState
 from models.fulfillers import Fulfiller
-from models.handovers import SendReport, SendSettings
+from models.handovers import SendReport
 from models.settings import Environment
 from models.watching import Work
 from tasks.desk.engine import opened_desk, writing
 from tasks.desk.errors import DeskError
-from tasks.desk.leases import HeldLease, LeaseHeldError
-from tasks.desk.runs import finish_run
+from tasks.desk.leases import HeldLease
+from tasks.desk.runs import record_counts, start_run
 from tasks.fulfilment.channels.orderdesk import OrderDesk
 from tasks.fulfilment.fulfillers import fulfiller_names, load_fulfiller, open_channel
 from tasks.fulfilment.prepare import preparation_for
-from tasks.fulfilment.queue import (
-    begin_send_run,
-    count_waiting,
-    fail_orphans,
-    record_send_progress,
-    take_due,
-)
+from tasks.fulfilment.queue import count_waiting, fail_orphans, take_due
 from tasks.fulfilment.report import publish_send_report
 from tasks.fulfilment.send import SendRun, count_sendable, hand_over
 from tasks.fulfilment.shipments_back import fetch_shipments
-from tasks.imports.report import reason_of
-from tasks.monitoring.record import SKIPPED, watched
+from tasks.monitoring.record import watched
 from tasks.prefect_api.foreign_errors import in_own_words
 from tasks.prefect_api.schedules import drop_late_runs
 from tasks.rules.apply import look_at_what_happened
 
-logger = logging.getLogger(__name__)
+NO_FULFILLER = "no fulfiller is set up yet: desk fulfillers add"
 
 
-class SendWatcher:
-    """Follows sending in this process, for the command line: the orders it is about, reports, error."""
-
-    def __init__(self, order_ids: Collection[int] | None = None) -> None:
-        self.order_ids = order_ids
-        self.reports: list[SendReport] = []
-        self.error: Exception | None = None
-
-
-watching_send: ContextVar[SendWatcher | None] = ContextVar("watching_send", default=None)
-
-
-def _run_name() -> str:
-    name = flow_run.parameters.get("fulfiller") or "all"
-    return f"send {name} {datetime.now(UTC):%Y-%m-%d %H:%M}"
-
-
-@flow(name="send-orders", flow_run_name=_run_name)
+@flow(name="send-orders", flow_run_name=run_name("send", "fulfiller"))
 @in_own_words
 async def send_orders(fulfiller: str = "") -> State[None]:
     """Hand the orders that wait over to those who print them, and bring shipments back.
@@ -75,27 +47,15 @@ async def send_orders(fulfiller: str = "") -> State[None]:
     """
     await drop_late_runs()
     if fulfiller:
-        return await watched(Work.SEND, fulfiller, _send_one(fulfiller))
-    names = await fulfiller_names()
-    if not names:
-        return Completed(message="no fulfiller is set up yet: desk fulfillers add")
-    states = await for_each(names, lambda name: watched(Work.SEND, name, _send_one(name)))
-    words = "; ".join(f"{name}: {state.message}" for name, state in states.items())
-    if all(state.is_completed() for state in states.values()):
-        return Completed(message=words)
-    return Failed(message=words)
+        return await _send_one(fulfiller)
+    return await run_each(await fulfiller_names(), _send_one, nothing=NO_FULFILLER)
 
 
 async def _send_one(name: str) -> State[None]:
-    try:
-        report = await send(name, await load_fulfiller(name))
-    except AppError as error:
-        if watcher := watching_send.get():
-            watcher.error = error
-        if isinstance(error, LeaseHeldError):
-            return Completed(name=SKIPPED, message=str(error))
-        return Failed(message=str(error))
-    return Completed(message=report.one_line())
+    async def run() -> SendReport:
+        return await send(name, await load_fulfiller(name))
+
+    return await watched(Work.SEND, name, final_state(run()))
 
 
 async def send(name: str, fulfiller: Fulfiller) -> SendReport:
@@ -109,8 +69,8 @@ async def send(name: str, fulfiller: Fulfiller) -> SendReport:
     """
     report = SendReport(name)
     started = time.monotonic()
-    watcher = watching_send.get()
-    order_ids = watcher.order_ids if watcher else None
+    watching = observer.get()
+    order_ids = watching.order_ids if watching else None
     with opened_desk(Environment().database_url()) as engine:
         await look_at_what_happened(engine)  # a rule may hold what waits
         try:
@@ -130,8 +90,8 @@ async def send(name: str, fulfiller: Fulfiller) -> SendReport:
 async def _work(
     engine: Engine, name: str, fulfiller: Fulfiller, report: SendReport, order_ids: Collection[int] | None
 ) -> None:
-    settings = fulfiller.send_settings(name)
-    with HeldLease(engine, f"send:{name}") as lease:
+    settings, lease_name = fulfiller.send_settings(name), f"send:{name}"
+    with HeldLease(engine, lease_name) as lease:
         prepare = preparation_for(engine, name)
         run = SendRun(engine, settings, report, prepare, lease=lease, order_ids=order_ids)
         if settings.read_only:
@@ -139,7 +99,17 @@ async def _work(
             return
         channel = open_channel(engine, name, fulfiller)
         try:
-            async with _recorded(engine, settings, report):
+            report.run_id = start_run(
+                engine,
+                name,
+                project="",
+                kind="send",
+                lease_name=lease_name,
+                started_at=datetime.now(UTC),
+                settings=vars(settings),
+                flow_run_id=flow_run.id,
+            )
+            async with recorded(engine, report.run_id):
                 await hand_over(channel, run)
                 if isinstance(channel, OrderDesk) and not run.is_over:
                     report.shipments = await fetch_shipments(engine, channel, name, now=datetime.now(UTC))
@@ -148,32 +118,10 @@ async def _work(
 
 
 def _close(engine: Engine, report: SendReport, seconds: float) -> None:
-    """Bring the report to what the desk says at the end, and tell it."""
-    report.counts[OutboxState.WAITING] = count_waiting(engine, report.fulfiller)
+    """Bring the report to what the desk says at the end, and show it."""
+    report.counts[OutboxState.WAITING] = count_waiting(engine, report.name)
     report.seconds = seconds
     if report.run_id is not None:
         with writing(engine) as connection:
-            record_send_progress(connection, report)
-    logger.info("orders to %s: %s", report.fulfiller, report.one_line())
-    if watcher := watching_send.get():
-        watcher.reports.append(report)
-
-
-@asynccontextmanager
-async def _recorded(engine: Engine, settings: SendSettings, report: SendReport) -> AsyncIterator[None]:
-    """Keep the desk's own row of a run: begun, and how it ended, whatever ends it."""
-    report.run_id = begin_send_run(
-        engine,
-        settings,
-        lease_name=f"send:{settings.fulfiller}",
-        flow_run_id=flow_run.id,
-        now=datetime.now(UTC),
-    )
-    try:
-        yield
-    except BaseException as error:
-        state = RunState.FAILED if isinstance(error, Exception) else RunState.CRASHED
-        with suppress(DeskError):  # the error that ended the run says more
-            finish_run(engine, report.run_id, state, now=datetime.now(UTC), error=reason_of(error))
-        raise
-    finish_run(engine, report.run_id, RunState.COMPLETED, now=datetime.now(UTC))
+            record_counts(connection, report.run_id, report.counts)
+    show_progress("orders to", report.name, report)

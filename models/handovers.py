@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
-from models.outbox import OutboxState
+from models.deliveries import DeliveryReport
 
-SEND_OUTCOMES = (OutboxState.SENT, OutboxState.ALREADY_THERE, OutboxState.WAITING, OutboxState.FAILED)
 FORM_VERSION = 1
 """Of the form in which an order is handed over; docs/order.schema.json describes it."""
 
@@ -58,56 +57,23 @@ def idempotency_key(fulfiller: str, project: str, source_id: str) -> str:
     return sha256("\n".join((project, source_id, fulfiller)).encode()).hexdigest()[:40]
 
 
-@dataclass(frozen=True)
-class HandoverNote:
-    """A handover that a person may want to look at: by its ids and the reason, nothing else."""
-
-    id: int
-    order_number: str
-    reason: str
-
-
 @dataclass
-class SendReport:
-    """What one run of sending did; ``waiting`` counts those that wait when it ends.
+class SendReport(DeliveryReport):
+    """What one run of sending did. ``paused`` says why it ended early, where it did."""
 
-    ``paused`` says why the run ended early, where it did.
-    """
+    OWNER: ClassVar[str] = "fulfiller"
 
-    fulfiller: str
-    run_id: int | None = None
-    counts: dict[OutboxState, int] = field(default_factory=lambda: dict.fromkeys(SEND_OUTCOMES, 0))
-    would_send: int | None = None
     shipments: int = 0
     paused: str | None = None
-    seconds: float = 0.0
-    notes: dict[OutboxState, list[HandoverNote]] = field(default_factory=dict)
-
-    @property
-    def pending(self) -> int:
-        """The number of handovers that waited for this run."""
-        return sum(self.counts.values())
 
     def as_dict(self) -> dict[str, Any]:
         """Return the published form (``desk send --json``)."""
-        shown: dict[str, Any] = {
-            "run_id": self.run_id,
-            "fulfiller": self.fulfiller,
-            "pending": self.pending,
-            **{state.value: self.counts[state] for state in SEND_OUTCOMES},
-            "shipments": self.shipments,
-            "seconds": round(self.seconds, 3),
-        }
-        return shown if self.would_send is None else {**shown, "would_send": self.would_send}
+        return {**super().as_dict(), "shipments": self.shipments}
 
     def one_line(self) -> str:
         """Return the report as the state message of a run."""
+        if self.would_send is not None and self.pending:
+            return super().one_line()
         back = f"; {self.shipments} shipments came back" if self.shipments else ""
-        if not self.pending:
-            return f"nothing waits to be sent{back}"
-        if self.would_send is not None:
-            return f"read-only mode: {self.pending} pending, would send {self.would_send}"
-        told = ((state, self.counts[state]) for state in SEND_OUTCOMES)
-        parts = [f"{count} {state.value.replace('_', ' ')}" for state, count in told if count]
-        paused = f"; ended early: {self.paused}" if self.paused else ""
-        return f"{self.pending} pending: " + ", ".join(parts) + back + paused
+        paused = f"; ended early: {self.paused}" if self.paused and self.pending else ""
+        return super().one_line() + back + paused

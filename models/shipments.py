@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import ClassVar, NamedTuple
 
-from models.desk import OutboxState
+from models.deliveries import DeliveryReport
+from models.outbox import OutboxState
 
-SYNC_OUTCOMES = (
-    OutboxState.SENT,
-    OutboxState.ALREADY_THERE,
-    OutboxState.WAITING,
-    OutboxState.FAILED,
-    OutboxState.SUPERSEDED,
-)
 SHIPMENT_COLUMNS = frozenset({"order", "courier", "code", "url", "shipped_at", "desk_id"})
 MAX_COURIER_LENGTH = 100
 MAX_CODE_LENGTH = 200
@@ -109,55 +103,17 @@ class Tracking(NamedTuple):
     url: str | None
 
 
-@dataclass(frozen=True)
-class ShipmentNote:
-    """A shipment that a person may want to look at: by its ids and the reason, nothing else."""
-
-    id: int
-    order_number: str
-    reason: str
-
-
 @dataclass
-class SyncReport:
-    """What one sync did, over distinct shipments; ``waiting`` counts those that wait when it ends.
+class SyncReport(DeliveryReport):
+    """What one sync of tracking did."""
 
-    ``pending = sent + already_there + waiting + failed + superseded`` at the end. In read-only mode all
-    keep waiting and ``would_send`` counts those that would have been sent.
-    """
+    OUTCOMES: ClassVar[tuple[OutboxState, ...]] = (*DeliveryReport.OUTCOMES, OutboxState.SUPERSEDED)
+    OWNER: ClassVar[str] = "integration"
 
-    integration: str
-    run_id: int | None = None
     is_off: bool = False
-    counts: dict[OutboxState, int] = field(default_factory=lambda: dict.fromkeys(SYNC_OUTCOMES, 0))
-    would_send: int | None = None
-    seconds: float = 0.0
-    notes: dict[OutboxState, list[ShipmentNote]] = field(default_factory=dict)
-
-    @property
-    def pending(self) -> int:
-        """The number of shipments that waited for this sync."""
-        return sum(self.counts.values())
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the published form (``desk sync --json``)."""
-        shown: dict[str, Any] = {
-            "run_id": self.run_id,
-            "integration": self.integration,
-            "pending": self.pending,
-            **{state.value: self.counts[state] for state in SYNC_OUTCOMES},
-            "seconds": round(self.seconds, 3),
-        }
-        return shown if self.would_send is None else {**shown, "would_send": self.would_send}
 
     def one_line(self) -> str:
         """Return the report as the state message of a run."""
         if self.is_off:
             return f"Sync Tracking Numbers is off: {self.pending} waiting"
-        if not self.pending:
-            return "nothing waits to be sent"
-        if self.would_send is not None:
-            return f"read-only mode: {self.pending} pending, would send {self.would_send}"
-        told = (*((state, self.counts[state]) for state in SYNC_OUTCOMES),)
-        parts = [f"{count} {state.value.replace('_', ' ')}" for state, count in told if count]
-        return f"{self.pending} pending: " + ", ".join(parts)
+        return super().one_line()

@@ -13,7 +13,7 @@ import typer
 from deployments.cli.history import rejected_app
 from deployments.cli.integrations import Name
 from deployments.cli.output import AsJson, print_json, progress, table
-from deployments.cli.run_outcome import RunFailedError, error_of
+from deployments.cli.run_outcome import run_observed
 from deployments.stack.environment import prepare_prefect
 
 if TYPE_CHECKING:
@@ -135,27 +135,21 @@ def run_and_watch(run: Callable[[], Awaitable[Any]], name: str) -> ImportReport:
         Exception: the error that ended the run, as it was.
         RunFailedError: Prefect ended it for a reason of its own.
     """
-    from flows.import_orders import Watcher, watching
-
-    async def watched() -> Exception | None:
-        watching.set(watcher)
-        return await error_of(await run())
+    from flows.runs import Observer
 
     def tell(report: ImportReport) -> None:
-        if watcher.windows is None:
+        if observing.windows is None:
             show(report.fetched, report.one_line())
             return
-        done, total = watcher.windows
+        done, total = observing.windows
         show(done, f"{done} of {total} windows; {report.one_line()}", total)
 
     with progress(f"importing orders of {name}") as show:
-        watcher = Watcher(tell)
-        failure = asyncio.run(watched())
-    if error := watcher.error or failure:
-        raise error
-    if name not in watcher.reports:
-        raise RunFailedError("the run ended without a report")
-    return watcher.reports[name]
+        observing = Observer(tell)
+        report: ImportReport = asyncio.run(run_observed(run, name, observing))
+    if observing.error:
+        raise observing.error
+    return report
 
 
 def print_report(report: ImportReport, *, as_json: bool) -> None:

@@ -16,7 +16,7 @@ from deployments.cli.integrations import Name
 from deployments.cli.new_file import new_file
 from deployments.cli.orders import ExportFormat
 from deployments.cli.output import AsJson, json_text, print_json, progress, say, show, table
-from deployments.cli.run_outcome import RunFailedError, error_of
+from deployments.cli.run_outcome import run_observed
 from deployments.stack.environment import prepare_prefect
 from models.errors import AppError
 from tasks.text_cells import csv_cell, terminal_cell
@@ -100,23 +100,18 @@ def run_and_watch(
         Exception: the error that ended the run, as it was.
         RunFailedError: Prefect ended it for a reason of its own.
     """
-    from flows.reconcile_orders import ReconcileWatcher, reconcile_orders, watching_reconcile
+    from flows.reconcile_orders import reconcile_orders
+    from flows.runs import Observer
     from models.forms import Reconcile
 
     request = Reconcile(integration=name, since=since, fix=fix)
-
-    async def watched() -> Exception | None:
-        watching_reconcile.set(watcher)
-        return await error_of(await reconcile_orders(request, return_state=True))
-
     with progress(f"comparing orders of {name}") as shown:
-        watcher = ReconcileWatcher(lambda report: shown(report.read, report.one_line()), on_findings)
-        failure = asyncio.run(watched())
-    if error := watcher.error or failure:
-        raise error
-    if watcher.report is None:
-        raise RunFailedError("the run ended without a report")
-    return watcher.report
+        observing = Observer(lambda report: shown(report.read, report.one_line()), on_findings)
+        run = run_observed(lambda: reconcile_orders(request, return_state=True), name, observing)
+        report: ReconcileReport = asyncio.run(run)
+    if observing.error:
+        raise observing.error
+    return report
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,13 +12,13 @@ import typer
 from deployments.cli.desk_access import open_the_desk
 from deployments.cli.order_arguments import ORDER_HELP, tell_desk_ids, the_order, the_orders
 from deployments.cli.output import AsJson, print_json, print_json_list, say, show, table, when
-from deployments.cli.run_outcome import RunFailedError, error_of
+from deployments.cli.run_outcome import print_deliveries, run_observed
 from deployments.stack.environment import prepare_prefect
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from flows.send_orders import SendWatcher
+    from flows.runs import Observer
     from models.handovers import SendReport
 
 DEFAULT_LIMIT = 50
@@ -54,18 +55,19 @@ def send(
     if orders and folder:
         raise typer.BadParameter("give orders or --folder, not both", param_hint="--folder")
     prepare_prefect(quiet=True)
-    watcher = asyncio.run(_send(orders or [], folder, to, as_json=as_json))
+    observing = asyncio.run(_send(orders or [], folder, to, as_json=as_json))
+    reports: list[SendReport] = list(observing.reports.values())
     if as_json:
-        print_json([report.as_dict() for report in watcher.reports])
+        print_json([report.as_dict() for report in reports])
     else:
-        for report in watcher.reports:
+        for report in reports:
             _print(report)
-    if watcher.error:
-        raise watcher.error
+    if observing.error:
+        raise observing.error
 
 
-async def _send(orders: list[str], folder: str | None, to: str | None, *, as_json: bool) -> SendWatcher:
-    from flows.send_orders import SendWatcher
+async def _send(orders: list[str], folder: str | None, to: str | None, *, as_json: bool) -> Observer:
+    from flows.runs import Observer
     from tasks.fulfilment.fulfillers import fulfiller_names, load_fulfiller
     from tasks.fulfilment.store import find_orders, queue_by_hand
 
@@ -75,36 +77,25 @@ async def _send(orders: list[str], folder: str | None, to: str | None, *, as_jso
         names: Collection[str] = [to] if to else await fulfiller_names()
         if not names:
             say("no fulfiller is set up yet: desk fulfillers add")
-        return await _run(names, SendWatcher())
+        return await _run(names, Observer())
     with open_the_desk() as engine:
         named = the_orders(engine, orders, as_json=as_json)
         ids = find_orders(engine, [order.reference for order in named], folder)
         names = queue_by_hand(engine, ids, to, now=datetime.now(UTC))
     tell_desk_ids(named)
-    return await _run(names, SendWatcher(ids))
+    return await _run(names, Observer(order_ids=ids))
 
 
-async def _run(names: Collection[str], watcher: SendWatcher) -> SendWatcher:
-    from flows.send_orders import send_orders, watching_send
+async def _run(names: Collection[str], observing: Observer) -> Observer:
+    from flows.send_orders import send_orders
 
-    watching_send.set(watcher)
     for name in sorted(names):
-        before = len(watcher.reports)
-        failure = await error_of(await send_orders(name, return_state=True))
-        if failure is None and len(watcher.reports) == before:
-            failure = RunFailedError("the run ended without a report")
-        watcher.error = watcher.error or failure
-    return watcher
+        await run_observed(partial(send_orders, name, return_state=True), name, observing)
+    return observing
 
 
 def _print(report: SendReport) -> None:
-    from models.handovers import SEND_OUTCOMES
-
-    run = f"run {report.run_id}" if report.run_id else "nothing sent"
-    rows = [
-        (state.value.replace("_", " ").capitalize(), str(report.counts[state])) for state in SEND_OUTCOMES
-    ]
-    table([f"Orders to {report.fulfiller} ({run})", "Orders"], rows)
+    print_deliveries(report, f"Orders to {report.name}", "Orders", "nothing sent")
     if report.would_send is not None:
         say(f"read-only mode: nothing was sent, {report.would_send} would be")
 

@@ -12,7 +12,7 @@ import typer
 from deployments.cli.desk_access import open_the_desk
 from deployments.cli.integrations import Name
 from deployments.cli.output import AsJson, print_json, print_json_list, say, show, table, when
-from deployments.cli.run_outcome import RunFailedError, error_of
+from deployments.cli.run_outcome import print_deliveries, run_observed
 from deployments.stack.environment import prepare_prefect
 
 if TYPE_CHECKING:
@@ -54,32 +54,19 @@ def sync(name: Name = "default", *, as_json: AsJson = False) -> None:
 
 def run_and_watch(name: str) -> tuple[SyncReport | None, Exception | None]:
     """Run the flow in this process and return its report, and the error that ended it."""
-    from flows.sync_tracking import SyncWatcher, sync_tracking, watching_sync
+    from flows.runs import Observer
+    from flows.sync_tracking import sync_tracking
 
-    watcher = SyncWatcher()
-
-    async def watched() -> Exception | None:
-        watching_sync.set(watcher)
-        return await error_of(await sync_tracking(name, return_state=True))
-
-    failure = asyncio.run(watched())
-    error = watcher.error or failure
-    if watcher.report is None and error is None:
-        error = RunFailedError("the run ended without a report")
-    return watcher.report, error
+    observing = Observer()
+    report = asyncio.run(run_observed(lambda: sync_tracking(name, return_state=True), name, observing))
+    return report, observing.error
 
 
 def _print(report: SyncReport, *, as_json: bool) -> None:
     if as_json:
         print_json(report.as_dict())
-        return
-    from models.shipments import SYNC_OUTCOMES
-
-    run = f"run {report.run_id}" if report.run_id else "nothing to send"
-    rows = [
-        (state.value.replace("_", " ").capitalize(), str(report.counts[state])) for state in SYNC_OUTCOMES
-    ]
-    table([f"Sync of {report.integration} ({run})", "Shipments"], [("Pending", str(report.pending)), *rows])
+    else:
+        print_deliveries(report, f"Sync of {report.name}", "Shipments", "nothing to send")
 
 
 @shipments_app.callback(invoke_without_command=True, epilog="Example: desk shipments --failed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -104,25 +105,44 @@ def begin_run(
     flow_run_id: str | None,
     now: datetime,
 ) -> int:
-    """Write a run's row and return its id; runs whose process died are shown as crashed from now on."""
+    """Write the row of an import and return its id (see ``start_run``)."""
+    return start_run(
+        engine,
+        settings.integration,
+        project=settings.project,
+        kind=report.kind,
+        lease_name=lease_name,
+        started_at=now,
+        settings=settings.snapshot(),
+        flow_run_id=flow_run_id,
+        since=report.since,
+        until=report.until,
+        mark_before=mark_before,
+        mark_after=mark_before,
+    )
+
+
+def start_run(engine: Engine, name: str, *, lease_name: str, started_at: datetime, **columns: Any) -> int:
+    """Write a run's row and return its id; runs whose process died are shown as crashed from now on.
+
+    Args:
+        engine: the desk.
+        name: of the integration or fulfiller.
+        lease_name: of the lease that the run holds.
+        started_at: aware; now.
+        columns: further columns of the row.
+    """
     row: dict[str, Any] = {
-        "integration": settings.integration,
-        "project": settings.project,
-        "kind": report.kind,
+        "integration": name,
         "state": RunState.RUNNING,
         "lease_name": lease_name,
-        "started_at": now,
-        "since": report.since,
-        "until": report.until,
+        "started_at": started_at,
         "counts": {},
         "needs_attention": 0,
-        "mark_before": mark_before,
-        "mark_after": mark_before,
-        "settings": settings.snapshot(),
-        "flow_run_id": flow_run_id,
+        **columns,
     }
     with writing(engine) as connection:
-        mark_crashed(connection, settings.integration, lease_name, now)
+        mark_crashed(connection, name, lease_name, started_at)
         run_id: int = connection.execute(RUNS.insert().values(row).returning(RUNS.c.id)).scalar_one()
     return run_id
 
@@ -141,16 +161,12 @@ def mark_crashed(connection: Connection, integration: str, lease_name: str, now:
     )
 
 
-def record_progress(connection: Connection, report: ImportReport) -> None:
-    """Write the counts so far, in the transaction of the rows that they count."""
-    connection.execute(
-        update(RUNS)
-        .where(RUNS.c.id == report.run_id)
-        .values(
-            counts={reason.value: count for reason, count in report.counts.items()},
-            needs_attention=report.needs_attention,
-        )
-    )
+def record_counts(
+    connection: Connection, run_id: int | None, counts: Mapping[Any, int], **columns: Any
+) -> None:
+    """Write the counts so far, in the transaction of the rows that they count; keys are of an enumeration."""
+    values = {"counts": {key.value: count for key, count in counts.items()}, **columns}
+    connection.execute(update(RUNS).where(RUNS.c.id == run_id).values(values))
 
 
 def finish_run(

@@ -22,8 +22,8 @@ from sqlalchemy import (
     update,
 )
 
-from models.desk import NEEDS_ATTENTION, Handover, Order, OutboxState, RunState
-from models.handovers import Due, SendReport, SendSettings
+from models.desk import NEEDS_ATTENTION, Handover, Order, OutboxState
+from models.handovers import Due, SendSettings
 from models.shipments import NewShipment
 from models.types import UtcDateTime
 from tasks.delivery import store as outbox
@@ -33,13 +33,11 @@ from tasks.desk.events import EVENTS
 from tasks.desk.folders import place_orders
 from tasks.desk.history import add_history
 from tasks.desk.restores import restored_at
-from tasks.desk.runs import RUNS, mark_crashed
 from tasks.tracking.queue import NO_ORDER
 from tasks.tracking.store import SHIPMENTS, add_shipments
 
 HANDOVERS: Table = Handover.__table__  # type: ignore[attr-defined]
 ORDERS: Table = Order.__table__  # type: ignore[attr-defined]
-KIND = "send"
 HANDED_OVER = (OutboxState.SENT, OutboxState.ALREADY_THERE)
 PARCELS_FOR = timedelta(days=30)
 CLOCKS_DIFFER = timedelta(hours=1)
@@ -282,31 +280,3 @@ def take_shipments(engine: Engine, shipments: Sequence[NewShipment], *, now: dat
     """Let shipments that came back wait for podOS; return how many are new. Safe to repeat."""
     with writing(engine) as connection:
         return len(add_shipments(connection, shipments, now=now).new)
-
-
-def begin_send_run(
-    engine: Engine, settings: SendSettings, *, lease_name: str, flow_run_id: str | None, now: datetime
-) -> int:
-    """Write the run's row and return its id; runs whose process died are shown as crashed from now on."""
-    row: dict[str, Any] = {
-        "integration": settings.fulfiller,
-        "project": "",
-        "kind": KIND,
-        "state": RunState.RUNNING,
-        "lease_name": lease_name,
-        "started_at": now,
-        "counts": {},
-        "needs_attention": 0,
-        "settings": vars(settings),
-        "flow_run_id": flow_run_id,
-    }
-    with writing(engine) as connection:
-        mark_crashed(connection, settings.fulfiller, lease_name, now)
-        run_id: int = connection.execute(RUNS.insert().values(row).returning(RUNS.c.id)).scalar_one()
-    return run_id
-
-
-def record_send_progress(connection: Connection, report: SendReport) -> None:
-    """Write the counts so far, in the transaction of the handovers that they count."""
-    counts = {state.value: count for state, count in report.counts.items()}
-    connection.execute(update(RUNS).where(RUNS.c.id == report.run_id).values(counts=counts))

@@ -1,32 +1,26 @@
-"""The report of a run of sending, as an artifact in Prefect. Ids and our own reasons, nothing else."""
+"""The report of a run of sending, as an artifact in Prefect."""
 
 from __future__ import annotations
 
-from models.desk import OutboxState
-from models.handovers import SEND_OUTCOMES, SendReport
-from tasks.prefect_api.artifacts import Page, publish
+from models.handovers import SendReport
+from models.outbox import OutboxState
+from tasks.delivery.report import add_deliveries, publish_delivery
+from tasks.prefect_api.artifacts import Page
+
+_SEE = {
+    state: f"What the fulfiller says: desk outbox --{state.value}"
+    for state in (OutboxState.FAILED, OutboxState.WAITING)
+}
 
 
 def send_page(report: SendReport) -> Page:
-    """Return the report as a page: counts, and the orders that were not sent, with their reason."""
-    page = Page(f"Orders to {report.fulfiller}")
-    page.line(report.one_line())
-    counts = [(_words(state), report.counts[state]) for state in SEND_OUTCOMES]
-    page.table(["Orders", "Count"], counts, numbers=["Count"])
-    for state in (OutboxState.FAILED, OutboxState.WAITING):
-        if notes := report.notes.get(state):
-            page.section(_words(state))
-            rows = [(note.id, note.order_number, note.reason) for note in notes]
-            page.table(["Handover", "Order", "Reason"], rows)
-            page.line(f"What the fulfiller says: desk outbox --{state.value}")
+    """Return the report as a page."""
+    page = Page(f"Orders to {report.name}")
+    add_deliveries(page, report, "Handovers", _SEE)
     return page
 
 
-def _words(state: OutboxState) -> str:
-    return state.value.replace("_", " ").capitalize()
-
-
 async def publish_send_report(report: SendReport) -> None:
-    """Make the report an artifact of the flow run, where there is one and something was to be done."""
+    """Make the report an artifact of the flow run, if something was to be done or came back."""
     if report.pending or report.shipments:
-        await publish(send_page(report), key=f"send-{report.fulfiller}", description=report.one_line())
+        await publish_delivery(report, send_page(report), "send")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
@@ -19,23 +18,22 @@ from models.desk import OutboxState
 from models.handovers import (
     FORM_VERSION,
     Due,
-    HandoverNote,
     Outgoing,
     SendReport,
     SendSettings,
     idempotency_key,
 )
 from models.unreadable import problems_in
+from tasks.delivery.engine import CircuitBreaker, DeliveryRun, is_too_long, pause_seconds, resume_at
 from tasks.delivery.outcomes import OutcomeWriter
-from tasks.delivery.retry_policy import FIRST_PAUSE, AttemptOutcome, asked_pause
+from tasks.delivery.retry_policy import AttemptOutcome
 from tasks.desk.browse import orders_by_id
-from tasks.desk.leases import HeldLease
+from tasks.desk.runs import record_counts
 from tasks.fulfilment.channels.interface import Answer, Channel
 from tasks.fulfilment.queue import (
     Result,
     begin_attempts,
     postpone_due,
-    record_send_progress,
     take_due,
     write_results,
 )
@@ -45,14 +43,8 @@ from tasks.rules.maps import Problem
 logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 500
-MAX_NOTES = 200
 ROUNDS = 4
 """How often an order is sent in one run before it waits for a later one."""
-FIRST_PAUSE_SECONDS = 0.5
-LONGEST_WAIT_SECONDS = 10.0
-"""A Retry-After that asks for more outlives the process: the orders wait in the desk."""
-TROUBLE = 20
-"""So many pieces in a row that got no clear answer: the fulfiller is down, the rest is not even tried."""
 _DECIDING = ("project", "source_id", "reference")
 """What tells a fulfiller's order from others: without it an order could go out twice."""
 
@@ -68,10 +60,12 @@ class Prepared(NamedTuple):
 Prepare = Callable[[dict[str, Any]], Prepared]
 
 
-class SendRun:
-    """What one run of sending shares. A plain object: the engine must not walk through it.
+class SendRun(DeliveryRun[SendReport]):
+    """What one run of sending shares.
 
     Attributes:
+        settings: the fulfiller's, without its secret.
+        breaker: open when the fulfiller must be down.
         halted: why the fulfiller is to be left alone for now, None if it is not.
         error: what ended the run, None if nothing did; what is under way comes to its end.
     """
@@ -83,23 +77,16 @@ class SendRun:
         report: SendReport,
         prepare: Prepare,
         *,
-        lease: HeldLease | None = None,
         order_ids: Collection[int] | None = None,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        **options: Any,
     ) -> None:
-        self.engine = engine
+        super().__init__(engine, report, **options)
         self.settings = settings
-        self.report = report
         self.prepare = prepare
-        self.lease = lease
         self.order_ids = order_ids
-        self.clock = clock
+        self.breaker = CircuitBreaker()
         self.halted: AttemptOutcome | None = None
         self.error: Exception | None = None
-        self.in_a_row = 0
-        self._told: dict[int, OutboxState] = {}
-        self.calm = asyncio.Event()
-        self.calm.set()
 
     @property
     def is_over(self) -> bool:
@@ -111,22 +98,8 @@ class SendRun:
         settled = write_results(connection, outcomes, self.settings, now=self.clock())
         for due, _ in outcomes:
             if due.id in settled:
-                self._count(due, settled[due.id].state, settled[due.id].reason)
-        record_send_progress(connection, self.report)
-
-    def _count(self, due: Due, state: OutboxState, reason: str | None) -> None:
-        """Count a handover once, under the last that became of it in this run."""
-        before, counts, notes = self._told.get(due.id), self.report.counts, self.report.notes
-        if before is state:
-            return
-        if before is not None:
-            counts[before] -= 1
-            notes[before] = [note for note in notes.get(before, []) if note.id != due.id]
-        self._told[due.id] = state
-        counts[state] += 1
-        known = notes.setdefault(state, [])
-        if reason and len(known) < MAX_NOTES:
-            known.append(HandoverNote(due.id, due.order_number, reason))
+                self.count(due, settled[due.id])
+        record_counts(connection, self.report.run_id, self.report.counts)
 
 
 Book = OutcomeWriter[Due, Result]
@@ -181,8 +154,7 @@ Batch = tuple[int, list[Outgoing], list[tuple[Due, Result]]]
 
 
 def _next_batch(run: SendRun, after_id: int) -> Batch | None:
-    if run.lease:
-        run.lease.check()
+    run.check_lease()
     due = _due(run, after_id)
     if not due:
         return None
@@ -247,8 +219,7 @@ async def _lane(channel: Channel, run: SendRun, queue: Queue, book: Book) -> Non
         if run.is_over:
             continue  # the queue is emptied, so that the producer comes to its end
         try:
-            if run.lease:
-                run.lease.check()
+            run.check_lease()
             answers = await _send_group(channel, run, group)
             for outgoing_order in group:
                 if answer := answers.get(outgoing_order.id):
@@ -264,7 +235,7 @@ async def _send_group(channel: Channel, run: SendRun, group: Sequence[Outgoing])
     answers: dict[int, Answer] = {}
     left = list(group)
     for number in range(ROUNDS):
-        await run.calm.wait()
+        await run.gate.wait()
         if run.is_over:
             return answers
         answers |= await channel.send(left)
@@ -274,7 +245,7 @@ async def _send_group(channel: Channel, run: SendRun, group: Sequence[Outgoing])
             if answers[outgoing_order.id].verdict.state is OutboxState.WAITING
         ]
         if not left:
-            run.in_a_row = 0
+            run.breaker.succeeded()
             return answers
         left = [
             outgoing_order._replace(due=outgoing_order.due._replace(first_attempt_at=run.clock()))
@@ -285,17 +256,14 @@ async def _send_group(channel: Channel, run: SendRun, group: Sequence[Outgoing])
 
 
 async def _wait_or_halt(run: SendRun, verdict: AttemptOutcome, number: int) -> None:
-    run.in_a_row += 1
-    asked = verdict.retry_after_seconds or 0.0
-    if run.in_a_row >= TROUBLE or asked > LONGEST_WAIT_SECONDS:
+    run.breaker.failed()
+    asked = verdict.retry_after_seconds
+    if run.breaker.is_open or is_too_long(asked):
         run.halted = run.halted or verdict
-    elif number < ROUNDS - 1 and (not asked or run.calm.is_set()):
-        if asked:
-            run.calm.clear()  # nobody begins anything until the fulfiller has had its pause
-        try:
-            await asyncio.sleep(max(FIRST_PAUSE_SECONDS * 2.0**number, asked))
-        finally:
-            run.calm.set()
+    elif number < ROUNDS - 1 and not asked:
+        await run.sleep(pause_seconds(number, None))
+    elif number < ROUNDS - 1 and run.gate.is_open:
+        await run.gate.pause(pause_seconds(number, asked))
 
 
 def _postpone_rest(run: SendRun) -> None:
@@ -303,8 +271,7 @@ def _postpone_rest(run: SendRun) -> None:
     if run.halted:
         run.report.paused = run.halted.reason
         now = run.clock()
-        wait: timedelta = max(FIRST_PAUSE, asked_pause(run.halted.retry_after_seconds))
-        postpone_due(run.engine, run.settings.fulfiller, until=now + wait, now=now)
+        postpone_due(run.engine, run.settings.fulfiller, until=resume_at(run.halted, now), now=now)
 
 
 def count_sendable(run: SendRun) -> int:

@@ -23,7 +23,7 @@ from tasks.desk.events import note_event
 from tasks.desk.folders import folder_id
 from tasks.desk.history import add_history
 from tasks.desk.leases import HeldLease
-from tasks.desk.runs import move_watermark, record_progress
+from tasks.desk.runs import move_watermark, record_counts
 from tasks.imports import rejected
 from tasks.imports.remote_changes import note_changes, plan_changes
 from tasks.imports.store import existing_source_ids, insert_orders, last_looks
@@ -145,7 +145,7 @@ def load(prepared: Prepared, run: ImportRunContext, *, now: datetime) -> None:
         with writing(run.engine) as connection:
             result = _write(connection, prepared, run, now)
             report = tally(run.report, result, run.outcomes)
-            record_progress(connection, report)
+            record_counts(connection, report.run_id, report.counts, needs_attention=report.needs_attention)
             if prepared.read_to:
                 mark_at = cap_watermark(prepared.read_to, now, run.podos_now)
                 move_watermark(connection, run.settings, mark_at, run.run_id)

@@ -6,17 +6,16 @@ whether a change was made, and after a crash, the look finds it.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
 from typing import NamedTuple
 
 from models.desk import OutboxState
 from models.podos import HeldTracking
 from models.shipments import Parcel, Sibling, Tracking
 from tasks.concurrency import for_each_concurrently
+from tasks.delivery.engine import CircuitBreaker, is_too_long, pause_seconds, resume_at
 from tasks.delivery.outcomes import OutcomeWriter
-from tasks.delivery.retry_policy import FIRST_PAUSE, AttemptOutcome, asked_pause
+from tasks.delivery.retry_policy import AttemptOutcome
 from tasks.podos.client import IDS_PER_REQUEST, PodosClient
 from tasks.podos.errors import RefusedChangeError, RetriablePodosError
 from tasks.podos.tracking import find_held, get_held, patch_fulfillment
@@ -29,11 +28,6 @@ from tasks.tracking.values import UnfitShipmentError, clean_code, clean_courier
 BATCH_SIZE = 1000
 ROUNDS = 5
 """How often a shipment is looked at and sent in one batch before it waits for a later run."""
-FIRST_PAUSE_SECONDS = 0.5
-LONGEST_WAIT_SECONDS = 10.0
-"""A Retry-After that asks for more outlives the process: the shipments wait in the desk."""
-TROUBLE = 20
-"""So many answers in a row that say nothing: podOS is down, the rest of the round is not even tried."""
 _TOO_FAST = 429
 
 
@@ -129,16 +123,11 @@ async def send_in_rounds(client: PodosClient, run: SyncRun, todo: list[Outgoing]
         if run.halted or not todo or error is None:
             return
         if number < ROUNDS - 1:
-            await run.sleep(pause_seconds(number, error))
+            await run.sleep(pause_seconds(number, error.retry_after_seconds))
             continue
-        run.halted = error if sender.has_problem else None
+        run.halted = error if sender.breaker.is_open else None
         for candidate in todo:
             note(candidate.parcel, waiting(error))
-
-
-def pause_seconds(number: int, error: RetriablePodosError) -> float:
-    """Return how long to wait after a round (from 0) whose last unclear answer was this."""
-    return max(FIRST_PAUSE_SECONDS * 2.0**number, error.retry_after_seconds or 0.0)
 
 
 def waiting(error: RetriablePodosError) -> AttemptOutcome:
@@ -190,6 +179,7 @@ class Sender:
     Attributes:
         unclear: what got no clear answer, or was not tried because podOS is in trouble.
         error: the newest of those answers.
+        breaker: open when podOS must be down.
     """
 
     def __init__(self, client: PodosClient, run: SyncRun, note: Note) -> None:
@@ -198,25 +188,17 @@ class Sender:
         self._client = client
         self._run = run
         self._note = note
-        self._in_a_row = 0
-        self._calm = asyncio.Event()
-        self._calm.set()
-
-    @property
-    def has_problem(self) -> bool:
-        """Whether podOS gave no clear answer so often in a row that it must be down."""
-        return self._in_a_row >= TROUBLE
+        self.breaker = CircuitBreaker()
 
     async def send(self, outgoing: Outgoing) -> None:
         """Send one shipment's tracking and note what came of it."""
-        await self._calm.wait()
+        await self._run.gate.wait()
         if self._run.halted:
             return
-        if self.has_problem:
+        if self.breaker.is_open:
             self.unclear.append(outgoing)
             return
-        if self._run.lease:
-            self._run.lease.check()
+        self._run.check_lease()
         try:
             await self._patch(outgoing)
         except RefusedChangeError as error:
@@ -233,23 +215,19 @@ class Sender:
             raise RetriablePodosError(
                 "podOS took the tracking but does not show it", project=self._client.project
             )
-        self._in_a_row = 0
+        self.breaker.succeeded()
         self._note(outgoing.parcel, AttemptOutcome(OutboxState.SENT))
 
     async def _got_no_answer(self, outgoing: Outgoing, error: RetriablePodosError) -> None:
         self.error = error
-        self._in_a_row += 1
-        if (error.retry_after_seconds or 0.0) > LONGEST_WAIT_SECONDS:
+        self.breaker.failed()
+        if is_too_long(error.retry_after_seconds):
             self._run.halted = error
             self._note(outgoing.parcel, waiting(error))
             return
         self.unclear.append(outgoing)
-        if error.status == _TOO_FAST and self._calm.is_set():
-            self._calm.clear()  # nobody begins anything until podOS has had its pause
-            try:
-                await self._run.sleep(max(FIRST_PAUSE_SECONDS, error.retry_after_seconds or 0.0))
-            finally:
-                self._calm.set()
+        if error.status == _TOO_FAST and self._run.gate.is_open:
+            await self._run.gate.pause(pause_seconds(0, error.retry_after_seconds))
 
 
 def refusal(error: RefusedChangeError) -> AttemptOutcome:
@@ -266,8 +244,7 @@ def postpone_rest(run: SyncRun) -> None:
     """After podOS asked for a pause or could not be had: let all that is due wait, without an attempt."""
     if run.halted and run.report.would_send is None:
         now = run.clock()
-        wait: timedelta = max(FIRST_PAUSE, asked_pause(run.halted.retry_after_seconds))
-        postpone_due(run.engine, run.settings.integration, until=now + wait, now=now)
+        postpone_due(run.engine, run.settings.integration, until=resume_at(run.halted, now), now=now)
 
 
 @step("send tracking", run_name="send {number}")

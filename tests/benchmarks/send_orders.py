@@ -18,9 +18,9 @@ from sqlalchemy import Engine, text
 from models.handovers import SendReport, SendSettings
 from tasks.delivery.handovers import queue_orders
 from tasks.desk.engine import open_desk, writing
+from tasks.desk.runs import start_run
 from tasks.fulfilment.channels.webhook import Webhook
 from tasks.fulfilment.prepare import preparation_for
-from tasks.fulfilment.queue import begin_send_run
 from tasks.fulfilment.send import Prepare, SendRun, send_all
 from tests.support.builders import fill_folder, insert_run
 
@@ -70,8 +70,8 @@ async def send(engine: Engine, url: str, connections: int, prepare: Prepare) -> 
     settings = SendSettings("acme", "webhook", connections=connections)
     report = SendReport("acme")
     started = time.perf_counter()
-    report.run_id = begin_send_run(
-        engine, settings, lease_name="send:acme", flow_run_id=None, now=datetime.now(UTC)
+    report.run_id = start_run(
+        engine, "acme", project="", kind="send", lease_name="send:acme", started_at=datetime.now(UTC)
     )
     channel = Webhook(url, SECRET, connections=connections)
     await send_all(channel, SendRun(engine, settings, report, prepare))

@@ -363,21 +363,21 @@ def test_one_integration_that_fails_does_not_stop_the_others(
     connected: Connected, engine: Engine, sandbox: Sandbox
 ) -> None:
     from flows.check_orders import check_for_new_orders
-    from flows.import_orders import Watcher, watching
+    from flows.runs import Observer, observer
 
     with Sandbox(SandboxSettings(orders=5, seed=9, project="other-1")) as other:
         Connected("another", other)
         other.faults.then(*["401"] * 9)
-        watcher = Watcher()
+        observing = Observer()
 
         async def run() -> Any:
-            watching.set(watcher)
+            observer.set(observing)
             return await check_for_new_orders(return_state=True)
 
         state = asyncio.run(run())
     assert state.is_failed()
     assert "another: podOS refused the token" in str(state.message)
-    assert watcher.reports["default"].counts[Outcome.IMPORTED] == len(wanted(sandbox))
+    assert observing.reports["default"].counts[Outcome.IMPORTED] == len(wanted(sandbox))
 
 
 def test_an_unknown_integration_is_named_with_those_that_exist(connected: Connected) -> None:

@@ -484,11 +484,11 @@ elif when == "before an answer":
 elif when == "after an answer":
     tracking.patch_fulfillment = patched(calls.patch_fulfillment, True)
 elif when == "while writing":
-    original = sync_run.record_sync_progress
+    original = sync_run.record_counts
     def write(*args):
         original(*args)
         os.kill(os.getpid(), signal.SIGKILL)
-    sync_run.record_sync_progress = write
+    sync_run.record_counts = write
 
 from tasks.prefect_api.integrations import load_integration
 from flows.sync_tracking import sync

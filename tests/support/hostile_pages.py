@@ -6,11 +6,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from models.deliveries import DeliveryNote
 from models.desk import OutboxState
-from models.handovers import HandoverNote, SendReport
+from models.handovers import SendReport
 from models.reconciling import Difference, Finding, ReconcileReport
 from models.reports import Attention, ImportReport, Outcome, RuleCounts
-from models.shipments import ShipmentNote, SyncReport
+from models.shipments import SyncReport
 from tasks.fulfilment.report import send_page
 from tasks.imports.report import report_page
 from tasks.prefect_api.artifacts import Page
@@ -31,13 +32,13 @@ def imported(text: str) -> Page:
 
 def sent(text: str) -> Page:
     report = SendReport(text, paused=text, counts=dict.fromkeys(SendReport("x").counts, 2))
-    report.notes = {state: [HandoverNote(1, text, text)] for state in OutboxState}
+    report.notes = {state: [DeliveryNote(1, text, text)] for state in OutboxState}
     return send_page(report)
 
 
 def synced(text: str) -> Page:
     report = SyncReport(text, counts=dict.fromkeys(SyncReport("x").counts, 2))
-    report.notes = {state: [ShipmentNote(1, text, text)] for state in OutboxState}
+    report.notes = {state: [DeliveryNote(1, text, text)] for state in OutboxState}
     return sync_page(report)
 
 

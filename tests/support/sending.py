@@ -12,8 +12,8 @@ from sqlalchemy import Engine, text
 from models.handovers import SendReport, SendSettings
 from tasks.delivery.handovers import queue_orders
 from tasks.desk.engine import reading, writing
+from tasks.desk.runs import start_run
 from tasks.fulfilment.channels.interface import Channel
-from tasks.fulfilment.queue import begin_send_run
 from tasks.fulfilment.send import Prepared, SendRun, send_all
 from tests.support.builders import insert_order, insert_run
 
@@ -48,8 +48,8 @@ def send(
         channel = open_channel()
         settings = SendSettings("acme", "webhook", connections=channel.lanes)
         report = SendReport("acme")
-        report.run_id = begin_send_run(
-            desk, settings, lease_name="send:acme", flow_run_id=None, now=datetime.now(UTC)
+        report.run_id = start_run(
+            desk, "acme", project="", kind="send", lease_name="send:acme", started_at=datetime.now(UTC)
         )
         run = SendRun(desk, settings, report, prepare, clock=lambda: now or datetime.now(UTC))
         try:

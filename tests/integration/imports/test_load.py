@@ -115,7 +115,7 @@ def test_an_order_without_design_waits_in_needs_attention_with_its_reason(desk: 
 
 
 @pytest.mark.parametrize(
-    "step", ["insert_orders", "add_history", "rejected.write_rejected", "record_progress", "move_watermark"]
+    "step", ["insert_orders", "add_history", "rejected.write_rejected", "record_counts", "move_watermark"]
 )
 def test_a_crash_at_any_step_leaves_nothing_of_the_batch(
     desk: Engine, monkeypatch: pytest.MonkeyPatch, step: str

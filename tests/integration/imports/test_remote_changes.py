@@ -165,7 +165,7 @@ def test_an_older_answer_of_a_run_that_began_before_is_passed_over(desk: Engine)
     assert look(desk).order["podos_status"] == "refunded"
 
 
-@pytest.mark.parametrize("step", ["note_changes", "record_progress", "move_watermark"])
+@pytest.mark.parametrize("step", ["note_changes", "record_counts", "move_watermark"])
 def test_a_crash_at_any_step_leaves_nothing_and_the_next_check_notes_it_once(
     desk: Engine, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

@@ -14,7 +14,7 @@ from deployments.sandbox.server import Sandbox, SandboxSettings
 from models.desk import OutboxState, metadata
 from models.maps import MapForm, MapKind, Missing
 from models.shipments import SyncReport, SyncSettings
-from tasks.desk.sync_runs import begin_sync_run
+from tasks.desk.runs import start_run
 from tasks.fulfilment.channels.orderdesk import OrderDesk
 from tasks.fulfilment.channels.webhook import Webhook
 from tasks.fulfilment.prepare import preparation_for
@@ -146,7 +146,9 @@ def test_why_podos_refuses_is_in_the_desk_alone_and_is_erased(desk: Engine) -> N
 async def synced(desk: Engine, podos: Sandbox) -> SyncReport:
     report = SyncReport("default")
     settings = SyncSettings("default", podos.project)
-    report.run_id = begin_sync_run(desk, settings, lease_name="sync:default", flow_run_id=None, now=NOW)
+    report.run_id = start_run(
+        desk, "default", project=podos.project, kind="sync", lease_name="sync:default", started_at=NOW
+    )
     run = SyncRun(desk, settings, report, clock=lambda: NOW + timedelta(seconds=1))
     async with PodosClient(PodosAccess(podos.url, podos.project, podos.token)) as client:
         await send_batch(client, run)
