@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deployments.cli.desk_access import open_the_desk
+from deployments.cli.listing import Before, Limit, is_for_subcommand, show_or_print
 from deployments.cli.order_arguments import ORDER_HELP, tell_desk_ids, the_orders
-from deployments.cli.output import AsJson, print_json, print_json_list, say, show, table, when
+from deployments.cli.output import AsJson, print_json, say, show, when
 
 if TYPE_CHECKING:
     from tasks.desk.open_changes import ChangeSummary
 
-DEFAULT_LIMIT = 50
 _FIELDS_SHOWN = 3
 
 changes_app = typer.Typer()
@@ -34,50 +34,31 @@ def list_the_changes(
     context: typer.Context,
     *,
     every: Annotated[bool, typer.Option("--all", help="Also those that are settled.")] = False,
-    limit: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help=f"At most N; {DEFAULT_LIMIT}, with --json all.")
-    ] = None,
-    before: Annotated[
-        int | None, typer.Option(min=1, metavar="ID", help="Only those with a smaller id: the next page.")
-    ] = None,
+    limit: Limit = None,
+    before: Before = None,
     as_json: AsJson = False,
 ) -> None:
     """List what podOS changed of orders after their import and nobody has settled, the newest first.
 
     `desk order ORDER` shows podOS's values beside the desk's.
     """
-    if context.invoked_subcommand:
-        if every or limit or before or as_json:
-            raise typer.BadParameter(
-                f"put options behind the command: desk changes {context.invoked_subcommand} ..."
-            )
+    if is_for_subcommand(context, every, limit, before, as_json):
         return
     from tasks.desk.open_changes import list_changes
 
     with open_the_desk() as engine:
-        if as_json:
-            found = list_changes(engine, only_open=not every, limit=limit, before_id=before)
-            print_json_list(change.as_dict() for change in found)
-            return
-        size = limit or DEFAULT_LIMIT
-        shown = list(list_changes(engine, only_open=not every, limit=size + 1, before_id=before))
-    table(
-        ["Id", "Order", "Folder", "Changed", "Fields", "Seen (UTC)", "State"],
-        [
-            (
-                change.id,
-                change.order,
-                change.folder,
-                change.kind,
-                _fields(change),
-                when(change.at),
-                change.state,
-            )
-            for change in shown[:size]
-        ],
-    )
-    if len(shown) > size:
-        say(f"There are more: --limit N shows N, --before {shown[size - 1].id} goes on from here.")
+        show_or_print(
+            lambda size: list_changes(engine, only_open=not every, limit=size, before_id=before),
+            ["Id", "Order", "Folder", "Changed", "Fields", "Seen (UTC)", "State"],
+            _cells,
+            limit,
+            as_json=as_json,
+        )
+
+
+def _cells(change: ChangeSummary) -> tuple[object, ...]:
+    about = (change.id, change.order, change.folder, change.kind)
+    return (*about, _fields(change), when(change.at), change.state)
 
 
 def _fields(change: ChangeSummary) -> str:

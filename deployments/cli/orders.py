@@ -6,12 +6,14 @@ import csv
 import sys
 from collections.abc import Iterable
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
 from deployments.cli.desk_access import open_the_desk
+from deployments.cli.listing import Before, Limit, is_for_subcommand, show_list
 from deployments.cli.new_file import new_file
 from deployments.cli.order_arguments import ORDER_HELP, the_order
 from deployments.cli.output import (
@@ -22,15 +24,12 @@ from deployments.cli.output import (
     print_json_list,
     say,
     show,
-    table,
     when,
 )
 from tasks.text_cells import terminal_cell
 
 if TYPE_CHECKING:
-    from tasks.desk.browse import OrderDetail
-
-DEFAULT_LIMIT = 50
+    from tasks.desk.browse import OrderDetail, OrderSummary
 
 orders_app = typer.Typer()
 
@@ -63,49 +62,36 @@ def list_the_orders(
             "--changed", help="Only orders that podOS changed and nobody has settled; see: desk changes."
         ),
     ] = False,
-    limit: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help=f"At most N orders; {DEFAULT_LIMIT}, with --json all."),
-    ] = None,
-    before: Annotated[
-        int | None, typer.Option(min=1, metavar="ID", help="Only orders with a smaller id: the next page.")
-    ] = None,
+    limit: Limit = None,
+    before: Before = None,
     as_json: AsJson = False,
 ) -> None:
     """List the desk's orders, the newest import first.
 
     With --json: a list of whole orders, with items and print metadata.
     """
-    if context.invoked_subcommand:
-        if folder or changed or limit or before or as_json:
-            raise typer.BadParameter(
-                f"put options behind the command: desk orders {context.invoked_subcommand} ..."
-            )
+    if is_for_subcommand(context, folder, changed, limit, before, as_json):
         return
     from tasks.desk.browse import export_orders, list_orders
 
     with open_the_desk() as engine:
         if as_json:
-            print_json_list(
-                export_orders(
-                    engine, folder=folder, changed=changed, newest_first=True, limit=limit, before_id=before
-                )
-            )
+            newest = partial(export_orders, newest_first=True, limit=limit, before_id=before)
+            print_json_list(newest(engine, folder=folder, changed=changed))
             return
-        size = limit or DEFAULT_LIMIT
-        found = list_orders(engine, folder=folder, changed=changed, limit=size + 1, before_id=before)
-    table(
-        ["Id", "Number", "Folder", "Status", "Created (UTC)", "Ship to", "Country", "Items"],
-        [
-            (
-                *(order.id, order.order_number, order.folder, order.podos_status),
-                *(when(order.created_at), order.ship_name, order.ship_country, order.items),
-            )
-            for order in found[:size]
-        ],
+        show_list(
+            lambda size: list_orders(engine, folder=folder, changed=changed, limit=size, before_id=before),
+            ["Id", "Number", "Folder", "Status", "Created (UTC)", "Ship to", "Country", "Items"],
+            _cells,
+            limit,
+        )
+
+
+def _cells(order: OrderSummary) -> tuple[object, ...]:
+    return (
+        *(order.id, order.order_number, order.folder, order.podos_status),
+        *(when(order.created_at), order.ship_name, order.ship_country, order.items),
     )
-    if len(found) > size:
-        say(f"There are more: --limit N shows N, --before {found[size - 1].id} goes on from here.")
 
 
 @orders_app.command("export", epilog="Example: desk orders export --format csv --folder New --output new.csv")

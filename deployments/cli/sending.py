@@ -10,8 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deployments.cli.desk_access import open_the_desk
+from deployments.cli.listing import (
+    Before,
+    Failed,
+    Limit,
+    Waiting,
+    is_for_subcommand,
+    refuse_both,
+    show_or_print,
+)
 from deployments.cli.order_arguments import ORDER_HELP, tell_desk_ids, the_order, the_orders
-from deployments.cli.output import AsJson, print_json, print_json_list, say, show, table, when
+from deployments.cli.output import AsJson, print_json, say, show, when
 from deployments.cli.run_outcome import print_deliveries, run_observed
 from deployments.stack.environment import prepare_prefect
 
@@ -20,8 +29,7 @@ if TYPE_CHECKING:
 
     from flows.runs import Observer
     from models.handovers import SendReport
-
-DEFAULT_LIMIT = 50
+    from tasks.fulfilment.store import HandoverSummary
 
 outbox_app = typer.Typer()
 Order = Annotated[str, typer.Argument(metavar="ORDER", help=ORDER_HELP)]
@@ -104,53 +112,37 @@ def _print(report: SendReport) -> None:
 def list_the_outbox(
     context: typer.Context,
     *,
-    failed: Annotated[bool, typer.Option("--failed", help="Only those that failed.")] = False,
-    waiting: Annotated[bool, typer.Option("--waiting", help="Only those that wait.")] = False,
-    limit: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help=f"At most N; {DEFAULT_LIMIT}, with --json all.")
-    ] = None,
-    before: Annotated[
-        int | None, typer.Option(min=1, metavar="ID", help="Only those with a smaller id: the next page.")
-    ] = None,
+    failed: Failed = False,
+    waiting: Waiting = False,
+    limit: Limit = None,
+    before: Before = None,
     as_json: AsJson = False,
 ) -> None:
     """List the orders queued for fulfillers, the newest first: where each stands, and why."""
-    if context.invoked_subcommand:
-        if failed or waiting or limit or before or as_json:
-            raise typer.BadParameter("put options behind the command: desk outbox resend ...")
+    if is_for_subcommand(context, failed, waiting, limit, before, as_json):
         return
-    if failed and waiting:
-        raise typer.BadParameter("--failed and --waiting exclude each other", param_hint="--failed")
+    refuse_both(failed=failed, waiting=waiting)
     from models.desk import OutboxState
     from tasks.fulfilment.store import list_handovers
 
     state = OutboxState.FAILED if failed else OutboxState.WAITING if waiting else None
+    columns = ["Id", "Order", "Fulfiller", "State", "Tries", "Next try (UTC)", "Sent (UTC)", "Reference"]
     with open_the_desk() as engine:
-        if as_json:
-            found = list_handovers(engine, state=state, limit=limit, before_id=before)
-            print_json_list(delivery.as_dict() for delivery in found)
-            return
-        size = limit or DEFAULT_LIMIT
-        shown = list(list_handovers(engine, state=state, limit=size + 1, before_id=before))
-    table(
-        ["Id", "Order", "Fulfiller", "State", "Tries", "Next try (UTC)", "Sent (UTC)", "Reference", "Reason"],
-        [
-            (
-                *(
-                    delivery.id,
-                    delivery.order,
-                    delivery.fulfiller,
-                    delivery.state.replace("_", " "),
-                    delivery.attempts,
-                ),
-                when(delivery.next_attempt_at) if delivery.state == OutboxState.WAITING else None,
-                *(when(delivery.sent_at), delivery.reference, delivery.reason),
-            )
-            for delivery in shown[:size]
-        ],
+        show_or_print(
+            lambda size: list_handovers(engine, state=state, limit=size, before_id=before),
+            [*columns, "Reason"],
+            _cells,
+            limit,
+            as_json=as_json,
+        )
+
+
+def _cells(handover: HandoverSummary) -> tuple[object, ...]:
+    next_try = when(handover.next_attempt_at) if handover.state == "waiting" else None
+    return (
+        *(handover.id, handover.order, handover.fulfiller, handover.state.replace("_", " ")),
+        *(handover.attempts, next_try, when(handover.sent_at), handover.reference, handover.reason),
     )
-    if len(shown) > size:
-        say(f"There are more: --limit N shows N, --before {shown[size - 1].id} goes on from here.")
 
 
 @outbox_app.command("resend", epilog="Example: desk outbox resend --all-failed")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,16 +10,22 @@ import typer
 
 from deployments.cli.desk_access import open_the_desk
 from deployments.cli.integrations import Name
-from deployments.cli.output import AsJson, print_json, print_json_list, say, show, table, when
+from deployments.cli.listing import (
+    Before,
+    Failed,
+    Limit,
+    Waiting,
+    is_for_subcommand,
+    refuse_both,
+    show_or_print,
+)
+from deployments.cli.output import AsJson, print_json, say, show, when
 from deployments.cli.run_outcome import print_deliveries, run_observed
 from deployments.stack.environment import prepare_prefect
 
 if TYPE_CHECKING:
-    from models.desk import OutboxState
     from models.shipments import SyncReport
     from tasks.tracking.shipment_list import ShipmentSummary
-
-DEFAULT_LIMIT = 50
 
 shipments_app = typer.Typer()
 
@@ -73,64 +78,34 @@ def _print(report: SyncReport, *, as_json: bool) -> None:
 def list_the_shipments(
     context: typer.Context,
     *,
-    failed: Annotated[bool, typer.Option("--failed", help="Only those that failed.")] = False,
-    waiting: Annotated[bool, typer.Option("--waiting", help="Only those that wait.")] = False,
-    limit: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help=f"At most N shipments; {DEFAULT_LIMIT}, with --json all."),
-    ] = None,
-    before: Annotated[
-        int | None, typer.Option(min=1, metavar="ID", help="Only those with a smaller id: the next page.")
-    ] = None,
+    failed: Failed = False,
+    waiting: Waiting = False,
+    limit: Limit = None,
+    before: Before = None,
     as_json: AsJson = False,
 ) -> None:
     """List the shipments, the newest first: where each stands, and why one waits or failed."""
-    if context.invoked_subcommand:
-        if failed or waiting or limit or before or as_json:
-            raise typer.BadParameter("put options behind the command: desk shipments resend ...")
+    if is_for_subcommand(context, failed, waiting, limit, before, as_json):
         return
-    if failed and waiting:
-        raise typer.BadParameter("--failed and --waiting exclude each other", param_hint="--failed")
+    refuse_both(failed=failed, waiting=waiting)
+    from models.outbox import OutboxState
     from tasks.tracking.shipment_list import list_shipments
 
-    state = _state(failed=failed, waiting=waiting)
+    state = OutboxState.FAILED if failed else OutboxState.WAITING if waiting else None
     with open_the_desk() as engine:
-        if as_json:
-            found = list_shipments(engine, state=state, limit=limit, before_id=before)
-            print_json_list(shipment.as_dict() for shipment in found)
-            return
-        size = limit or DEFAULT_LIMIT
-        shown = list(list_shipments(engine, state=state, limit=size + 1, before_id=before))
-    _show(shown[:size])
-    if len(shown) > size:
-        say(f"There are more: --limit N shows N, --before {shown[size - 1].id} goes on from here.")
+        show_or_print(
+            lambda size: list_shipments(engine, state=state, limit=size, before_id=before),
+            ["Id", "Order", "Courier", "Code", "State", "Tries", "Next try (UTC)", "Sent (UTC)", "Reason"],
+            _cells,
+            limit,
+            as_json=as_json,
+        )
 
 
-def _state(*, failed: bool, waiting: bool) -> OutboxState | None:
-    from models.desk import OutboxState
-
-    if failed:
-        return OutboxState.FAILED
-    return OutboxState.WAITING if waiting else None
-
-
-def _show(shipments: Sequence[ShipmentSummary]) -> None:
-    table(
-        ["Id", "Order", "Courier", "Code", "State", "Tries", "Next try (UTC)", "Sent (UTC)", "Reason"],
-        [
-            (
-                *(
-                    shipment.id,
-                    shipment.order,
-                    shipment.courier,
-                    shipment.code,
-                    shipment.state.replace("_", " "),
-                    shipment.attempts,
-                ),
-                *(when(shipment.next_attempt_at), when(shipment.sent_at), shipment.reason),
-            )
-            for shipment in shipments
-        ],
+def _cells(shipment: ShipmentSummary) -> tuple[object, ...]:
+    return (
+        *(shipment.id, shipment.order, shipment.courier, shipment.code, shipment.state.replace("_", " ")),
+        *(shipment.attempts, when(shipment.next_attempt_at), when(shipment.sent_at), shipment.reason),
     )
 
 

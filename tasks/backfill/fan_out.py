@@ -24,6 +24,7 @@ from sqlalchemy import Engine
 from models.desk import WindowState
 from models.reports import ImportReport, Outcome
 from tasks.backfill.store import WindowRecord, begun_at, hand_out, window_failed
+from tasks.desk.sql import chunks
 from tasks.prefect_api.foreign_errors import in_own_words
 from tasks.prefect_api.integrations import IntegrationError
 from tasks.text_cells import markdown_cell
@@ -120,8 +121,8 @@ async def _runs(ids: list[UUID]) -> list[FlowRun]:
         return []
     async with get_client() as client:
         found: list[FlowRun] = []
-        for first in range(0, len(ids), 200):
-            wanted = FlowRunFilter(id=FlowRunFilterId(any_=ids[first : first + 200]))
+        for part in chunks(ids, 200):
+            wanted = FlowRunFilter(id=FlowRunFilterId(any_=part))
             found += await client.read_flow_runs(flow_run_filter=wanted)
     return found
 

@@ -7,15 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, select, update
+from sqlalchemy import Connection, Engine, select, update
 
-from models.desk import Backfill, BackfillWindow, WindowState
+from models.desk import WindowState
 from models.reports import ImportReport
 from tasks.desk.engine import reading, writing
 from tasks.desk.errors import DeskRefusedError
-
-BACKFILLS: Table = Backfill.__table__  # type: ignore[attr-defined]
-WINDOWS: Table = BackfillWindow.__table__  # type: ignore[attr-defined]
+from tasks.desk.tables import BACKFILLS, WINDOWS
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,8 @@ from models.desk import OutboxState
 from models.unreadable import readable_or_none
 from tasks.delivery.retry_policy import LONGEST_WAIT, AttemptOutcome, RetryDecision, apply_retry_policy
 from tasks.desk.engine import reading, writing
+from tasks.desk.sql import chunks
 
-_CHUNK = 500
 AFRESH: dict[str, Any] = {
     "state": OutboxState.WAITING.value,
     "attempts": 0,
@@ -71,8 +71,8 @@ def record(
     """
     settled: dict[int, RetryDecision] = {}
     ids = sorted(verdicts)
-    for start in range(0, len(ids), _CHUNK):
-        for row in _waiting(connection, table, ids[start : start + _CHUNK]):
+    for part in chunks(ids):
+        for row in _waiting(connection, table, part):
             first = readable_or_none(row.first_attempt_at)
             settled[row.id] = apply_retry_policy(verdicts[row.id], row.attempts, first, now)
     if settled:
@@ -119,7 +119,7 @@ def is_no_text(engine: Engine, column: ColumnElement[str]) -> ColumnElement[bool
 def resend(connection: Connection, table: Table, ids: Collection[int]) -> int:
     """Let rows be tried again as if for the first time, whatever became of them; return how many."""
     done, wanted = 0, sorted(ids)
-    for start in range(0, len(wanted), _CHUNK):
-        chunk = table.c.id.in_(wanted[start : start + _CHUNK])
+    for part in chunks(wanted):
+        chunk = table.c.id.in_(part)
         done += connection.execute(update(table).where(chunk).values(AFRESH)).rowcount
     return done

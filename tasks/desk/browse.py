@@ -8,20 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, Table, func, select
+from sqlalchemy import Connection, Engine, Select, func, select
 
-from models.desk import Folder, ImportRun, Order, OrderItem
 from tasks.desk.engine import reading
 from tasks.desk.export import exported_item, exported_order, iso
 from tasks.desk.folders import known_folder_id
-from tasks.desk.history import HISTORY
-from tasks.desk.open_changes import CHANGES, IS_OPEN, ChangeSummary, open_changes
+from tasks.desk.open_changes import IS_OPEN, ChangeSummary, open_changes
 from tasks.desk.references import resolve
+from tasks.desk.tables import CHANGES, FOLDERS, HISTORY, ITEMS, ORDERS, RUNS
 
-ORDERS: Table = Order.__table__  # type: ignore[attr-defined]
-ITEMS: Table = OrderItem.__table__  # type: ignore[attr-defined]
-FOLDERS: Table = Folder.__table__  # type: ignore[attr-defined]
-RUNS: Table = ImportRun.__table__  # type: ignore[attr-defined]
 _CHUNK = 1000
 _FLAGGED = select(CHANGES.c.order_id).where(IS_OPEN)
 

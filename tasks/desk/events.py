@@ -10,19 +10,15 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, delete, exists, false, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Select, delete, exists, false, select, update
 
-from models.desk import Shipment
-from models.rule_tables import Rule, RuleEventRow
 from models.rules import RuleEvent
 from models.types import utc_text
 from tasks.desk.engine import reading
 from tasks.desk.sql import insert_new
+from tasks.desk.tables import EVENTS, RULES, SHIPMENTS
 
-RULES: Table = Rule.__table__  # type: ignore[attr-defined]
 IS_ON = RULES.c.enabled != false()
-EVENTS: Table = RuleEventRow.__table__  # type: ignore[attr-defined]
-SHIPMENTS: Table = Shipment.__table__  # type: ignore[attr-defined]
 
 
 class Happened(NamedTuple):

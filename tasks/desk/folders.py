@@ -8,23 +8,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, func, literal, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import ColumnElement, Connection, Engine, Select, func, literal, select, update
 
-from models.desk import Folder, Order
 from models.rules import RuleEvent
 from models.types import UtcDateTime
 from tasks.desk.engine import reading, writing
 from tasks.desk.errors import DeskRefusedError
 from tasks.desk.events import has_rules, note_event
-from tasks.desk.history import HISTORY
 from tasks.desk.references import resolve
+from tasks.desk.sql import chunks, insert_for
+from tasks.desk.tables import FOLDERS, HISTORY, ORDERS
 
-FOLDERS: Table = Folder.__table__  # type: ignore[attr-defined]
-ORDERS: Table = Order.__table__  # type: ignore[attr-defined]
 MAX_NAME_LENGTH = 100
-_CHUNK = 500
 _MAX_NAMED = 20
 _ATTEMPTS = 5
 
@@ -130,10 +125,7 @@ def move_orders(engine: Engine, references: Sequence[str], to: str, *, by: str =
     with writing(engine) as connection:
         target = _existing(connection, to)
         ids = sorted(resolve(connection, references))
-        return sum(
-            _relocate(connection, ORDERS.c.id.in_(ids[start : start + _CHUNK]), target, by)
-            for start in range(0, len(ids), _CHUNK)
-        )
+        return sum(_relocate(connection, ORDERS.c.id.in_(part), target, by) for part in chunks(ids))
 
 
 def place_orders(
@@ -158,8 +150,7 @@ def place_orders(
     target = _existing(connection, folder)
     ids = sorted(order_ids)
     return sum(
-        _relocate(connection, ORDERS.c.id.in_(ids[start : start + _CHUNK]), target, by, is_event=is_event)
-        for start in range(0, len(ids), _CHUNK)
+        _relocate(connection, ORDERS.c.id.in_(part), target, by, is_event=is_event) for part in chunks(ids)
     )
 
 
@@ -240,7 +231,7 @@ def _no_such_folder(connection: Connection, name: str) -> DeskRefusedError:
 
 
 def _insert_new(connection: Connection, cleaned: str) -> bool:
-    insert = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
+    insert = insert_for(connection)
     row = {"name": cleaned, "name_key": _key(cleaned)}
     statement = insert(FOLDERS).values(row).on_conflict_do_nothing().returning(FOLDERS.c.id)
     return connection.execute(statement).first() is not None

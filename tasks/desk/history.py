@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection
 
-from models.desk import OrderHistory
-
-HISTORY: Table = OrderHistory.__table__  # type: ignore[attr-defined]
+from tasks.desk.tables import HISTORY
 
 
 def add_history(connection: Connection, rows: Sequence[tuple[int, str, str]], at: datetime) -> None:

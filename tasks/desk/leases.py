@@ -11,16 +11,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy import Connection, Engine, Table, delete, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import Connection, Engine, delete, select, update
 
-from models.desk import Lease
 from models.errors import ExitCode
 from tasks.desk.engine import reading, second_engine, writing
 from tasks.desk.errors import DeskError, DeskRefusedError, RetriableDeskError
+from tasks.desk.sql import insert_for
+from tasks.desk.tables import LEASES
 
-LEASES: Table = Lease.__table__  # type: ignore[attr-defined]
 TERM = timedelta(seconds=60)
 RENEW_EVERY_SECONDS = 15.0
 RESTORING = "restoring"
@@ -108,7 +106,7 @@ def acquire(engine: Engine, name: str, holder: str, *, now: datetime) -> None:
         _clear_if_over(connection, name, now)
         if name != RESTORING:
             _refuse_while_restoring(connection, now)
-        insert = sqlite_insert if engine.dialect.name == "sqlite" else postgresql_insert
+        insert = insert_for(engine)
         row = {"name": name, "holder": holder, "acquired_at": now, "expires_at": now + TERM}
         # RETURNING, because psycopg's row count of such an insert is not to be trusted.
         wanted = insert(LEASES).values(row).on_conflict_do_nothing().returning(LEASES.c.name)

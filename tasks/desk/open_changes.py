@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, select
+from sqlalchemy import Connection, Engine, select
 
-from models.desk import Folder, Order, OrderChange
 from models.upstream import ChangeState
-from tasks.desk.engine import reading
 from tasks.desk.export import iso
+from tasks.desk.sql import newest_first
+from tasks.desk.tables import CHANGES, FOLDERS, ORDERS
 
-ORDERS: Table = Order.__table__  # type: ignore[attr-defined]
-FOLDERS: Table = Folder.__table__  # type: ignore[attr-defined]
-CHANGES: Table = OrderChange.__table__  # type: ignore[attr-defined]
 IS_OPEN = CHANGES.c.state == ChangeState.OPEN.value
 _CHUNK = 1000
 
@@ -52,20 +49,8 @@ def list_changes(
         limit: at most so many; None is all.
         before_id: only those with a smaller id: the last one of the page before.
     """
-    last, left = before_id, limit
-    while left is None or left > 0:
-        size = _CHUNK if left is None else min(left, _CHUNK)
-        query = _summaries().order_by(CHANGES.c.id.desc()).limit(size)
-        if only_open:
-            query = query.where(IS_OPEN)
-        if last is not None:
-            query = query.where(CHANGES.c.id < last)
-        with reading(engine) as connection:
-            found = [ChangeSummary(*row) for row in connection.execute(query)]
-        yield from found
-        if len(found) < size:
-            return
-        last, left = found[-1].id, None if left is None else left - len(found)
+    query = _summaries().where(IS_OPEN) if only_open else _summaries()
+    return newest_first(engine, query, CHANGES.c.id, ChangeSummary, limit=limit, before_id=before_id)
 
 
 def open_changes(connection: Connection, order_id: int) -> list[ChangeSummary]:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Engine, Table, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import Engine, select, update
 
-from models.desk import RequestPace
 from tasks.desk.engine import writing
-
-PACES: Table = RequestPace.__table__  # type: ignore[attr-defined]
+from tasks.desk.sql import insert_for
+from tasks.desk.tables import PACES
 
 
 def claim_slots(
@@ -27,7 +24,7 @@ def claim_slots(
         now: aware.
     """
     gap = timedelta(seconds=1 / requests_per_second)
-    insert = sqlite_insert if engine.dialect.name == "sqlite" else postgresql_insert
+    insert = insert_for(engine)
     mine = PACES.c.integration == integration
     with writing(engine) as connection:
         fresh = insert(PACES).values(integration=integration, free_at=now)

@@ -12,15 +12,14 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, TextClause, select, text, union
+from sqlalchemy import ColumnElement, Connection, Select, TextClause, select, text, union
 
-from models.desk import BY_FULFILLER_REFERENCE, BY_MERCHANT_REFERENCE, ImportRun, Order
+from models.desk import BY_FULFILLER_REFERENCE, BY_MERCHANT_REFERENCE
 from tasks.desk.errors import DeskRefusedError
-from tasks.desk.sql import texts_in
+from tasks.desk.sql import chunks, texts_in
+from tasks.desk.tables import ORDERS, RUNS
 from tasks.visible_text import visible
 
-ORDERS: Table = Order.__table__  # type: ignore[attr-defined]
-RUNS: Table = ImportRun.__table__  # type: ignore[attr-defined]
 _CHUNK = 2000
 _MAX_NAMED = 5
 _MAX_HINTS = 20
@@ -153,8 +152,8 @@ def find_by_desk_id(connection: Connection, ids: Collection[int]) -> dict[int, M
     """Return the orders that the desk has of these ids."""
     found: dict[int, Match] = {}
     wanted = sorted(ids)
-    for start in range(0, len(wanted), _CHUNK):
-        query = _select(ORDERS.c.id.in_(wanted[start : start + _CHUNK]))
+    for part in chunks(wanted, _CHUNK):
+        query = _select(ORDERS.c.id.in_(part))
         found |= {row[0]: Match(*row) for row in connection.execute(query)}
     return found
 
@@ -185,8 +184,8 @@ def _by_name(
     if not wanted:
         return found
     projects, prefixes = _projects_and_prefixes(connection)
-    for start in range(0, len(wanted), _CHUNK):
-        chunk = wanted[start : start + _CHUNK]
+    for part in chunks(wanted, _CHUNK):
+        chunk = part
         ids = [desk_id for name in chunk if (desk_id := desk_id_of(name))] if with_desk_ids else []
         for match in _matches(connection, chunk, ids, projects, prefixes):
             typed = match.desk_ids if with_desk_ids else set()

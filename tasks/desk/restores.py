@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, delete, insert, select
 
-from tasks.desk.leases import LEASES
+from tasks.desk.tables import LEASES
 
 RESTORED = "restored"
 """The row of table ``leases`` that keeps the moment; nobody holds it."""

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Engine, Table, exists, select
+from sqlalchemy import Engine, exists, select
 
-from models.desk import ImportRun, Lease, RunState
+from models.desk import RunState
 from tasks.desk.engine import reading
 from tasks.desk.export import iso
-
-RUNS: Table = ImportRun.__table__  # type: ignore[attr-defined]
-LEASES: Table = Lease.__table__  # type: ignore[attr-defined]
+from tasks.desk.tables import LEASES, RUNS
 
 
 @dataclass(frozen=True)

@@ -6,20 +6,17 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, func, or_, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import Connection, Engine, func, or_, select, update
 
-from models.desk import ImportRun, Lease, RunState, ScanMark
+from models.desk import RunState
 from models.filters import ImportSettings
 from models.reports import ImportReport, PastCheck
 from models.unreadable import is_readable, readable_or_none
 from tasks.desk.engine import reading, writing
 from tasks.desk.errors import DeskRefusedError
+from tasks.desk.sql import insert_for
+from tasks.desk.tables import LEASES, MARKS, RUNS
 
-RUNS: Table = ImportRun.__table__  # type: ignore[attr-defined]
-MARKS: Table = ScanMark.__table__  # type: ignore[attr-defined]
-LEASES: Table = Lease.__table__  # type: ignore[attr-defined]
 _PAST_CHECKS = 200
 
 
@@ -36,7 +33,7 @@ def read_watermark(engine: Engine, settings: ImportSettings) -> datetime | None:
 
 def move_watermark(connection: Connection, settings: ImportSettings, mark_at: datetime, run_id: int) -> None:
     """Move the watermark, in the transaction of the rows that it covers; never back for the same filter."""
-    insert = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
+    insert = insert_for(connection)
     values: dict[str, Any] = {
         "fingerprint": settings.filter_fingerprint(),
         "mark_at": mark_at,

@@ -1,19 +1,68 @@
-"""Many rows into one table at once, by the way that the database is quickest at; many values in one query."""
+"""What SQL needs in many places: chunks of values, upserts, keyset pages, bulk inserts."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, ScalarSelect, Text, column, text
+from sqlalchemy import Column, Connection, Engine, ScalarSelect, Select, Table, Text, column, text
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from tasks.desk.engine import reading
+
+Row = TypeVar("Row")
+Value = TypeVar("Value")
+PAGE_SIZE = 1000
 GROUPS = (128, 32, 8, 1)
 """Rows an SQLite statement: few sizes, because the driver keeps each statement it has seen."""
 MAX_PARAMETERS = 32_766
 """SQLite's own limit for one statement."""
+
+
+def chunks(values: Sequence[Value], size: int = 500) -> Iterator[Sequence[Value]]:
+    """Yield values in parts of so many: a statement takes a bounded number of parameters."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
+
+
+def insert_for(bind: Connection | Engine) -> Callable[[Table], Any]:
+    """Return the database's own ``insert``, which knows ``on_conflict_do_update`` and ``..._do_nothing``."""
+    return sqlite_insert if bind.dialect.name == "sqlite" else postgresql_insert
+
+
+def newest_first(
+    engine: Engine,
+    query: Select[Any],
+    key: Column[int],
+    make: Callable[..., Row],
+    *,
+    limit: int | None,
+    before_id: int | None,
+) -> Iterator[Row]:
+    """Yield rows by falling ids, page by page; memory stays flat, and no page holds a transaction open.
+
+    Args:
+        engine: the desk.
+        query: without order or limit; its first column is ``key``.
+        key: the id.
+        make: makes a row of its columns.
+        limit: at most so many; None is all.
+        before_id: only those with a smaller id: the last one of the page before.
+    """
+    last, left = before_id, limit
+    while left is None or left > 0:
+        size = PAGE_SIZE if left is None else min(left, PAGE_SIZE)
+        page = query.order_by(key.desc()).limit(size)
+        with reading(engine) as connection:
+            found = connection.execute(page if last is None else page.where(key < last)).all()
+        yield from (make(*row) for row in found)
+        if len(found) < size:
+            return
+        last, left = found[-1][0], None if left is None else left - len(found)
 
 
 def texts_in(connection: Connection, parameter: str) -> ScalarSelect[Any]:

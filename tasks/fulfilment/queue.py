@@ -11,7 +11,6 @@ from sqlalchemy import (
     Connection,
     Engine,
     Select,
-    Table,
     bindparam,
     case,
     exists,
@@ -22,26 +21,24 @@ from sqlalchemy import (
     update,
 )
 
-from models.desk import NEEDS_ATTENTION, Handover, Order, OutboxState
+from models.desk import NEEDS_ATTENTION, OutboxState
 from models.handovers import Due, SendSettings
 from models.shipments import NewShipment
 from models.types import UtcDateTime
 from tasks.delivery import store as outbox
 from tasks.delivery.retry_policy import AttemptOutcome, RetryDecision
 from tasks.desk.engine import reading, writing
-from tasks.desk.events import EVENTS
 from tasks.desk.folders import place_orders
 from tasks.desk.history import add_history
 from tasks.desk.restores import restored_at
+from tasks.desk.sql import chunks
+from tasks.desk.tables import EVENTS, HANDOVERS, ORDERS, SHIPMENTS
 from tasks.tracking.queue import NO_ORDER
-from tasks.tracking.store import SHIPMENTS, add_shipments
+from tasks.tracking.store import add_shipments
 
-HANDOVERS: Table = Handover.__table__  # type: ignore[attr-defined]
-ORDERS: Table = Order.__table__  # type: ignore[attr-defined]
 HANDED_OVER = (OutboxState.SENT, OutboxState.ALREADY_THERE)
 PARCELS_FOR = timedelta(days=30)
 CLOCKS_DIFFER = timedelta(hours=1)
-_CHUNK = 500
 
 
 class Result(NamedTuple):
@@ -138,8 +135,8 @@ def begin_attempts(engine: Engine, ids: Collection[int], *, now: datetime) -> se
     may_go: set[int] = set()
     wanted = sorted(ids)
     with writing(engine) as connection:
-        for start in range(0, len(wanted), _CHUNK):
-            chunk = HANDOVERS.c.id.in_(wanted[start : start + _CHUNK])
+        for part in chunks(wanted):
+            chunk = HANDOVERS.c.id.in_(part)
             query = select(HANDOVERS.c.id).where(chunk, still).order_by(HANDOVERS.c.id)
             connection.execute(
                 query.with_for_update()

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, Select, Table, select, update
+from sqlalchemy import Engine, Select, select, update
 
-from models.desk import Handover, Order, OutboxState
+from models.desk import OutboxState
 from models.unreadable import is_readable
 from tasks.delivery import store as outbox
 from tasks.delivery.handovers import queue_orders
@@ -19,9 +19,9 @@ from tasks.desk.export import iso
 from tasks.desk.folders import known_folder_id
 from tasks.desk.history import add_history
 from tasks.desk.references import desk_reference, resolve
+from tasks.desk.sql import chunks, newest_first
+from tasks.desk.tables import HANDOVERS, ORDERS
 
-HANDOVERS: Table = Handover.__table__  # type: ignore[attr-defined]
-ORDERS: Table = Order.__table__  # type: ignore[attr-defined]
 MAX_REASON_LENGTH = 500
 _CHUNK = 1000
 
@@ -65,20 +65,10 @@ def list_handovers(
         limit: at most so many; None is all.
         before_id: only those with a smaller id: the last one of the page before.
     """
-    last, left = before_id, limit
-    while left is None or left > 0:
-        size = _CHUNK if left is None else min(left, _CHUNK)
-        query = _summaries().order_by(HANDOVERS.c.id.desc()).limit(size)
-        if state is not None:
-            query = query.where(HANDOVERS.c.state == state.value)
-        if last is not None:
-            query = query.where(HANDOVERS.c.id < last)
-        with reading(engine) as connection:
-            found = [HandoverSummary(*row) for row in connection.execute(query)]
-        yield from found
-        if len(found) < size:
-            return
-        last, left = found[-1].id, None if left is None else left - len(found)
+    query = _summaries()
+    if state is not None:
+        query = query.where(HANDOVERS.c.state == state.value)
+    return newest_first(engine, query, HANDOVERS.c.id, HandoverSummary, limit=limit, before_id=before_id)
 
 
 def _summaries() -> Select[Any]:
@@ -117,8 +107,8 @@ def queue_by_hand(
             return {fulfiller}
         waits = HANDOVERS.c.state == OutboxState.WAITING.value
         found: list[tuple[int, str]] = []
-        for start in range(0, len(order_ids), _CHUNK // 2):
-            mine = HANDOVERS.c.order_id.in_(order_ids[start : start + _CHUNK // 2])
+        for part in chunks(order_ids):
+            mine = HANDOVERS.c.order_id.in_(part)
             query = select(HANDOVERS.c.order_id, HANDOVERS.c.fulfiller).where(mine, waits)
             found += [(row[0], row[1]) for row in connection.execute(query) if is_readable(row[1])]
         missing = sorted(set(order_ids) - {order_id for order_id, _ in found})
@@ -157,8 +147,8 @@ def resend_handovers(
             raise DeskRefusedError(f"the desk has no handover {missing[0]}; see: desk outbox")
         again = [row.id for row in rows]
         outbox.resend(connection, HANDOVERS, again)
-        for start in range(0, len(again), _CHUNK // 2):
-            chunk = HANDOVERS.c.id.in_(again[start : start + _CHUNK // 2])
+        for part in chunks(again):
+            chunk = HANDOVERS.c.id.in_(part)
             connection.execute(update(HANDOVERS).where(chunk).values(reference=None, sent_at=None))
         known = [row for row in rows if row.order_id is not None]
         history = [(row.order_id, "queued", f"is sent to {row.fulfiller} again") for row in known]

@@ -6,15 +6,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Engine, Table, delete, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import Connection, Engine, delete, select, update
 
-from models.desk import RejectedOrder
 from tasks.desk.engine import reading, writing
-
-REJECTED: Table = RejectedOrder.__table__  # type: ignore[attr-defined]
-_CHUNK = 500
+from tasks.desk.sql import chunks, insert_for
+from tasks.desk.tables import REJECTED
 
 
 @dataclass(frozen=True)
@@ -54,7 +50,7 @@ def write_rejected(
         }
         for order in orders
     ]
-    insert = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
+    insert = insert_for(connection)
     statement = insert(REJECTED)
     newest = {name: statement.excluded[name] for name in ("reason", "payload", "last_seen_at", "run_id")}
     connection.execute(
@@ -71,9 +67,9 @@ def take_back(connection: Connection, project: str, source_ids: Collection[str])
     if connection.execute(select(REJECTED.c.id).where(of_project).limit(1)).first() is None:
         return
     ids = sorted(source_ids)
-    for start in range(0, len(ids), _CHUNK):
+    for part in chunks(ids):
         # The key is the source id where there is one: by it the index finds them, however many wait.
-        mine = of_project & REJECTED.c.key.in_(ids[start : start + _CHUNK])
+        mine = of_project & REJECTED.c.key.in_(part)
         connection.execute(delete(REJECTED).where(mine))
 
 

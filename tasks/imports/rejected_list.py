@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, Table, select
+from sqlalchemy import Engine, select
 
-from models.desk import RejectedOrder
 from tasks.desk.engine import reading
 from tasks.desk.export import iso
-
-REJECTED: Table = RejectedOrder.__table__  # type: ignore[attr-defined]
+from tasks.desk.tables import REJECTED
 
 
 @dataclass(frozen=True)

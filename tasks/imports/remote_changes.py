@@ -12,14 +12,13 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
-    Table,
     bindparam,
     func,
     select,
     update,
 )
 
-from models.desk import Folder, Handover, Order, OrderChange, OrderItem, OutboxState, Shipment
+from models.desk import OutboxState
 from models.filters import ImportSettings
 from models.unreadable import is_readable
 from models.upstream import (
@@ -34,16 +33,11 @@ from models.upstream import (
 from tasks.delivery.store import AFRESH
 from tasks.desk.folders import folder_id, place_orders
 from tasks.desk.history import add_history
+from tasks.desk.sql import chunks
+from tasks.desk.tables import CHANGES, FOLDERS, HANDOVERS, ITEMS, ORDERS, SHIPMENTS
 from tasks.imports.changes import ADDRESS, COMPLETE, is_refunded, needs_a_look, plan_change
 
-ORDERS: Table = Order.__table__  # type: ignore[attr-defined]
-ITEMS: Table = OrderItem.__table__  # type: ignore[attr-defined]
-FOLDERS: Table = Folder.__table__  # type: ignore[attr-defined]
-SHIPMENTS: Table = Shipment.__table__  # type: ignore[attr-defined]
-HANDOVERS: Table = Handover.__table__  # type: ignore[attr-defined]
-CHANGES: Table = OrderChange.__table__  # type: ignore[attr-defined]
 EVENT = "changed in podOS"
-_CHUNK = 500
 _LAST_SAID = ("podos_status", "podos_updated_at", "podos_frozen", "address_digest", "artwork_digest")
 _COLUMNS = (
     "id",
@@ -131,8 +125,8 @@ def _sift(
 
 def _rows(connection: Connection, project: str, source_ids: Sequence[str]) -> Iterator[Row[Any]]:
     query = select(*(ORDERS.c[name] for name in _COLUMNS)).where(ORDERS.c.project == project)
-    for start in range(0, len(source_ids), _CHUNK):
-        mine = ORDERS.c.source_id.in_(source_ids[start : start + _CHUNK])
+    for part in chunks(source_ids):
+        mine = ORDERS.c.source_id.in_(part)
         yield from connection.execute(query.where(mine).order_by(ORDERS.c.id))
 
 
@@ -182,8 +176,8 @@ def _with_details(connection: Connection, looks: Sequence[Pair], settings: Impor
 def _by_order(
     connection: Connection, query: Select[Any], column: ColumnElement[int], ids: Sequence[int]
 ) -> Iterator[Row[Any]]:
-    for start in range(0, len(ids), _CHUNK):
-        yield from connection.execute(query.where(column.in_(ids[start : start + _CHUNK])))
+    for part in chunks(ids):
+        yield from connection.execute(query.where(column.in_(part)))
 
 
 def _items(connection: Connection, ids: Sequence[int]) -> Mapping[int, list[DeskItem]]:
@@ -224,8 +218,8 @@ def _hold_still(connection: Connection, looks: Sequence[Pair], settings: ImportS
     """Keep others from changing these orders: handovers, folder, orders, as the sending takes them."""
     ids = sorted(here.id for here, _ in looks)
     waiting = HANDOVERS.c.state == OutboxState.WAITING.value
-    for start in range(0, len(ids), _CHUNK):
-        mine = HANDOVERS.c.order_id.in_(ids[start : start + _CHUNK])
+    for part in chunks(ids):
+        mine = HANDOVERS.c.order_id.in_(part)
         query = select(HANDOVERS.c.id).where(mine, waiting).order_by(HANDOVERS.c.id)
         connection.execute(query.with_for_update()).all()
     if settings.canceled_folder and any(
@@ -233,8 +227,8 @@ def _hold_still(connection: Connection, looks: Sequence[Pair], settings: ImportS
         for here, there in looks
     ):
         folder_id(connection, settings.canceled_folder, create=True)
-    for start in range(0, len(ids), _CHUNK):
-        mine = ORDERS.c.id.in_(ids[start : start + _CHUNK])
+    for part in chunks(ids):
+        mine = ORDERS.c.id.in_(part)
         connection.execute(select(ORDERS.c.id).where(mine).order_by(ORDERS.c.id).with_for_update()).all()
 
 
@@ -316,8 +310,8 @@ def _write_handovers(connection: Connection, done: Sequence[ChangePlan]) -> None
         ([id_ for plan in done for id_ in plan.void], stopped),
         ([id_ for plan in done for id_ in plan.revive], AFRESH),
     ):
-        for start in range(0, len(ids), _CHUNK):
-            mine = HANDOVERS.c.id.in_(ids[start : start + _CHUNK])
+        for part in chunks(ids):
+            mine = HANDOVERS.c.id.in_(part)
             connection.execute(update(HANDOVERS).where(mine).values(values))
 
 

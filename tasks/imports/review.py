@@ -8,20 +8,17 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, delete, select, update
+from sqlalchemy import Connection, Engine, delete, select, update
 
-from models.desk import Handover, Order, OrderItem
 from models.unreadable import problems_in
 from models.upstream import ChangeKind, ChangeState
 from tasks.desk.engine import reading, writing
 from tasks.desk.errors import DeskRefusedError
 from tasks.desk.history import add_history
-from tasks.desk.open_changes import CHANGES, ChangeSummary, open_changes
+from tasks.desk.open_changes import ChangeSummary, open_changes
 from tasks.desk.references import desk_reference, resolve
+from tasks.desk.tables import CHANGES, HANDOVERS, ITEMS, ORDERS
 
-ORDERS: Table = Order.__table__  # type: ignore[attr-defined]
-ITEMS: Table = OrderItem.__table__  # type: ignore[attr-defined]
-HANDOVERS: Table = Handover.__table__  # type: ignore[attr-defined]
 _FIELD = re.compile(r"item (\d{1,9}) (.+)")
 _ITEM_COLUMNS = ("sku", "name", "source_item_id", "variant_ref")
 

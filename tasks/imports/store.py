@@ -9,17 +9,14 @@ from typing import Any
 
 import msgspec
 from msgspec.structs import astuple
-from sqlalchemy import ColumnElement, Connection, Engine, Row, Table, func, select, text
+from sqlalchemy import ColumnElement, Connection, Engine, Row, func, select, text
 
-from models.desk import Order, OrderItem
 from models.orders import NewItem, NewOrder
 from models.types import utc_text
 from tasks.desk.engine import reading
 from tasks.desk.sql import insert_new, texts_in
+from tasks.desk.tables import ITEMS, ORDERS
 from tasks.imports.changes import address_digest, artwork_digest
-
-ORDERS: Table = Order.__table__  # type: ignore[attr-defined]
-ITEMS: Table = OrderItem.__table__  # type: ignore[attr-defined]
 
 _OWN_COLUMNS = tuple(name for name in NewOrder.__struct_fields__ if name not in {"items", "attention"})
 _CREATED, _UPDATED, _VALUE, _EXTRAS = (

@@ -17,21 +17,13 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from models.desk import HELD, NEEDS_ATTENTION, OutboxState, RejectedOrder, RunState, WatchRow
+from models.desk import HELD, NEEDS_ATTENTION, OutboxState, RunState
 from models.outbox import UNSENT
 from models.watching import Backlog, CheckDone, Snapshot, Watch, Work, work_of
-from tasks.delivery.handovers import HANDOVERS
 from tasks.desk.engine import reading, writing
-from tasks.desk.folders import FOLDERS
-from tasks.desk.runs import LEASES, MARKS, RUNS
-from tasks.imports.store import ORDERS
-from tasks.tracking.store import SHIPMENTS
-
-WATCHES: Table = WatchRow.__table__  # type: ignore[attr-defined]
-REJECTED: Table = RejectedOrder.__table__  # type: ignore[attr-defined]
+from tasks.desk.sql import insert_for
+from tasks.desk.tables import FOLDERS, HANDOVERS, LEASES, MARKS, ORDERS, REJECTED, RUNS, SHIPMENTS, WATCHES
 
 
 def take_snapshot(engine: Engine, *, now: datetime) -> Snapshot:
@@ -151,7 +143,7 @@ def note(engine: Engine, *, well: Collection[str], troubles: Mapping[str, str], 
 
 
 def _add(connection: Connection, causes: Collection[str]) -> None:
-    insert = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
+    insert = insert_for(connection)
     if causes:
         rows = [{"cause": cause} for cause in causes]
         connection.execute(insert(WATCHES).on_conflict_do_nothing(), rows)

@@ -7,24 +7,20 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Table, func, select
+from sqlalchemy import Connection, Engine, Row, func, select
 
-from models.desk import Folder, Order, OrderItem, OutboxState, RejectedOrder, Shipment
+from models.desk import OutboxState
 from models.reconciling import DeskOrder, DeskShipment
 from tasks.delivery import store as outbox
 from tasks.desk.engine import reading, writing
 from tasks.desk.history import add_history
-from tasks.desk.open_changes import CHANGES, IS_OPEN
+from tasks.desk.open_changes import IS_OPEN
+from tasks.desk.sql import chunks
+from tasks.desk.tables import CHANGES, FOLDERS, ITEMS, ORDERS, REJECTED, SHIPMENTS
 from tasks.imports.changes import ADDRESS
 from tasks.tracking.queue import IN_PODOS
 
-ORDERS: Table = Order.__table__  # type: ignore[attr-defined]
-ITEMS: Table = OrderItem.__table__  # type: ignore[attr-defined]
-FOLDERS: Table = Folder.__table__  # type: ignore[attr-defined]
-SHIPMENTS: Table = Shipment.__table__  # type: ignore[attr-defined]
-REJECTED: Table = RejectedOrder.__table__  # type: ignore[attr-defined]
 PAGE_ROWS = 5000
-_CHUNK = 500
 _ADDRESS = tuple(ORDERS.c[name] for name in ADDRESS)
 _OWN = ("id", "source_id", "order_number", "podos_status", "podos_updated_at")
 _LAST_SAID = ("imported_status", "address_digest", "artwork_digest")
@@ -46,7 +42,7 @@ def orders_here(connection: Connection, project: str, source_ids: Collection[str
         source_ids: of podOS.
     """
     found: dict[str, DeskOrder] = {}
-    for chunk in _chunks(sorted(source_ids)):
+    for chunk in chunks(sorted(source_ids)):
         columns = [ORDERS.c[name] for name in _OWN]
         columns += [ORDERS.c[name] for name in _LAST_SAID]
         more = [ORDERS.c.hold_reason, FOLDERS.c.name.label("folder"), *_ADDRESS, ORDERS.c.erased_at]
@@ -107,7 +103,7 @@ def _flagged(connection: Connection, order_ids: Sequence[int]) -> dict[int, set[
 def rejected_among(connection: Connection, project: str, source_ids: Collection[str]) -> set[str]:
     """Return those of the orders that were rejected because they could not be read."""
     found: set[str] = set()
-    for chunk in _chunks(sorted(source_ids)):
+    for chunk in chunks(sorted(source_ids)):
         mine = (REJECTED.c.project == project) & REJECTED.c.source_id.in_(chunk)
         found |= {str(id_) for id_ in connection.execute(select(REJECTED.c.source_id).where(mine)).scalars()}
     return found
@@ -153,7 +149,7 @@ def send_again(engine: Engine, shipment_ids: Collection[int], *, now: datetime) 
     if not shipment_ids:
         return done
     with writing(engine) as connection:
-        for chunk in _chunks(sorted(shipment_ids)):
+        for chunk in chunks(sorted(shipment_ids)):
             settled = SHIPMENTS.c.id.in_(chunk) & SHIPMENTS.c.state.in_(_SETTLED)
             query = select(SHIPMENTS.c.id, SHIPMENTS.c.order_id).where(settled).order_by(SHIPMENTS.c.id)
             rows = connection.execute(query.with_for_update()).all()
@@ -168,13 +164,8 @@ def count_in_podos(engine: Engine, shipment_ids: Collection[int]) -> int:
     """Return how many of these shipments podOS has by now."""
     count = 0
     with reading(engine) as connection:
-        for chunk in _chunks(sorted(shipment_ids)):
+        for chunk in chunks(sorted(shipment_ids)):
             there = SHIPMENTS.c.id.in_(chunk) & SHIPMENTS.c.state.in_([state.value for state in IN_PODOS])
             query = select(func.count()).select_from(SHIPMENTS).where(there)
             count += int(connection.execute(query).scalar_one())
     return count
-
-
-def _chunks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(values), _CHUNK):
-        yield values[start : start + _CHUNK]

@@ -18,6 +18,7 @@ from tasks.desk.browse import documents_of
 from tasks.desk.engine import writing
 from tasks.desk.errors import UnusableRuleError
 from tasks.desk.events import events_wait, take_events
+from tasks.desk.sql import chunks
 from tasks.prefect_api.events import emit_order_events, emit_orders_queued
 from tasks.prefect_api.step import step
 from tasks.rules.conditions import ConditionError
@@ -114,10 +115,10 @@ def apply_by_hand(engine: Engine, name: str, order_ids: Sequence[int], *, now: d
     """
     (chosen,) = usable([find_rule(engine, name)])
     result = RulesResult()
-    for start in range(0, len(order_ids), EVENTS_AT_ONCE):
+    for part in chunks(order_ids, EVENTS_AT_ONCE):
         with writing(engine) as connection:
             followers = _compiled(connection)
-            documents = documents_of(connection, order_ids[start : start + EVENTS_AT_ONCE])
+            documents = documents_of(connection, part)
             looks = [(order, partial(run_rule, order, chosen, followers)) for order in documents.values()]
             result.add(_look(connection, looks, now))
     return result

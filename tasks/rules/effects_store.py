@@ -7,15 +7,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table, bindparam, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
-from models.desk import NEEDS_ATTENTION, Order, OrderItem
+from models.desk import NEEDS_ATTENTION
 from tasks.delivery.handovers import queue_orders
 from tasks.desk.folders import place_orders
 from tasks.desk.history import add_history
+from tasks.desk.tables import ITEMS, ORDERS
 
-ORDERS: Table = Order.__table__  # type: ignore[attr-defined]
-ITEMS: Table = OrderItem.__table__  # type: ignore[attr-defined]
 MAX_REASON = 500
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sqlalchemy import Engine, Table, delete, select
+from sqlalchemy import Engine, delete, select
 
 from models.maps import MapForm, Maps
-from models.rule_tables import FulfillerMap
 from tasks.desk.engine import reading, writing
 from tasks.desk.errors import DeskError
+from tasks.desk.tables import MAPS
 from tasks.rules.maps_file import maps_of, word_map
-
-MAPS: Table = FulfillerMap.__table__  # type: ignore[attr-defined]
 
 
 class UnusableMapError(DeskError):

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, Engine, Row, Table, delete, false, select, update
+from sqlalchemy import Connection, Engine, Row, delete, false, select, update
 
-from models.desk import Shipment
 from models.rules import RuleEvent, RuleForm
 from models.unreadable import is_readable, problems_in
 from tasks.desk.engine import reading, writing
 from tasks.desk.errors import DeskRefusedError
-from tasks.desk.events import IS_ON, RULES, has_rules
-
-SHIPMENTS: Table = Shipment.__table__  # type: ignore[attr-defined]
+from tasks.desk.events import IS_ON, has_rules
+from tasks.desk.tables import RULES, SHIPMENTS
 
 
 @dataclass(frozen=True)

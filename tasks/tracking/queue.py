@@ -6,22 +6,21 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, bindparam, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, bindparam, exists, func, select, update
 
-from models.desk import Order, OutboxState, Shipment
+from models.desk import OutboxState
 from models.shipments import Parcel, Sibling, Tracking
 from tasks.delivery import store as outbox
 from tasks.delivery.retry_policy import AttemptOutcome, RetryDecision
 from tasks.desk.engine import reading, writing
 from tasks.desk.folders import place_orders
 from tasks.desk.history import add_history
+from tasks.desk.sql import chunks
+from tasks.desk.tables import ORDERS, SHIPMENTS
 from tasks.tracking.store import promote
 
-SHIPMENTS: Table = Shipment.__table__  # type: ignore[attr-defined]
-ORDERS: Table = Order.__table__  # type: ignore[attr-defined]
 IN_PODOS = (OutboxState.SENT, OutboxState.ALREADY_THERE)
 NO_ORDER = "the desk has no order of this order_id"
-_CHUNK = 500
 _WORDS = {
     OutboxState.SENT: "sent to podOS",
     OutboxState.ALREADY_THERE: "is in podOS already",
@@ -81,8 +80,8 @@ def siblings_of(engine: Engine, order_ids: Collection[int]) -> dict[int, list[Si
     ids = sorted(set(order_ids))
     columns = [SHIPMENTS.c[name] for name in Sibling._fields]
     with reading(engine) as connection:
-        for start in range(0, len(ids), _CHUNK):
-            query = select(*columns).where(SHIPMENTS.c.order_id.in_(ids[start : start + _CHUNK]))
+        for part in chunks(ids):
+            query = select(*columns).where(SHIPMENTS.c.order_id.in_(part))
             for row in connection.execute(query.order_by(SHIPMENTS.c.id)):
                 found[row.order_id].append(Sibling(*row))
     return found

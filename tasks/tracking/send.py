@@ -16,6 +16,7 @@ from tasks.concurrency import for_each_concurrently
 from tasks.delivery.engine import CircuitBreaker, is_too_long, pause_seconds, resume_at
 from tasks.delivery.outcomes import OutcomeWriter
 from tasks.delivery.retry_policy import AttemptOutcome
+from tasks.desk.sql import chunks
 from tasks.podos.client import IDS_PER_REQUEST, PodosClient
 from tasks.podos.errors import RefusedChangeError, RetriablePodosError
 from tasks.podos.tracking import find_held, get_held, patch_fulfillment
@@ -137,7 +138,6 @@ def waiting(error: RetriablePodosError) -> AttemptOutcome:
 
 async def look(client: PodosClient, run: SyncRun, todo: Sequence[Outgoing], note: Note) -> list[Outgoing]:
     """See what podOS holds, 100 orders a request, and return what is to be sent; the rest is settled."""
-    chunks = [todo[first : first + IDS_PER_REQUEST] for first in range(0, len(todo), IDS_PER_REQUEST)]
     to_send: list[Outgoing] = []
 
     async def look_at(chunk: Sequence[Outgoing]) -> None:
@@ -157,7 +157,7 @@ async def look(client: PodosClient, run: SyncRun, todo: Sequence[Outgoing], note
             else:
                 to_send.append(candidate)
 
-    await for_each_concurrently(chunks, look_at, lanes=client.connections)
+    await for_each_concurrently(list(chunks(todo, IDS_PER_REQUEST)), look_at, lanes=client.connections)
     return [] if run.halted else to_send
 
 

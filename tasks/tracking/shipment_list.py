@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, select
+from sqlalchemy import ColumnElement, Connection, Engine, Select, select
 
-from models.desk import Order, OutboxState, Shipment
-from tasks.desk.engine import reading
+from models.desk import OutboxState
 from tasks.desk.export import iso
+from tasks.desk.sql import newest_first
+from tasks.desk.tables import ORDERS, SHIPMENTS
 
-SHIPMENTS: Table = Shipment.__table__  # type: ignore[attr-defined]
-ORDERS: Table = Order.__table__  # type: ignore[attr-defined]
 _CHUNK = 1000
 
 
@@ -59,20 +58,10 @@ def list_shipments(
         limit: at most so many; None is all.
         before_id: only those with a smaller id: the last one of the page before.
     """
-    last, left = before_id, limit
-    while left is None or left > 0:
-        size = _CHUNK if left is None else min(left, _CHUNK)
-        query = _summaries().order_by(SHIPMENTS.c.id.desc()).limit(size)
-        if state is not None:
-            query = query.where(SHIPMENTS.c.state == state.value)
-        if last is not None:
-            query = query.where(SHIPMENTS.c.id < last)
-        with reading(engine) as connection:
-            found = [ShipmentSummary(*row) for row in connection.execute(query)]
-        yield from found
-        if len(found) < size:
-            return
-        last, left = found[-1].id, None if left is None else left - len(found)
+    query = _summaries()
+    if state is not None:
+        query = query.where(SHIPMENTS.c.state == state.value)
+    return newest_first(engine, query, SHIPMENTS.c.id, ShipmentSummary, limit=limit, before_id=before_id)
 
 
 def get_shipments(connection: Connection, ids: list[int]) -> list[ShipmentSummary]:

@@ -6,11 +6,9 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, Select, Table, exists, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import Connection, Engine, Select, exists, select, update
 
-from models.desk import Order, OutboxState, Shipment
+from models.desk import OutboxState
 from models.outbox import erased_code
 from models.shipments import NewShipment
 from models.unreadable import is_readable
@@ -18,10 +16,9 @@ from tasks.delivery import store as outbox
 from tasks.desk.engine import writing
 from tasks.desk.errors import DeskRefusedError
 from tasks.desk.history import add_history
+from tasks.desk.sql import chunks, insert_for
+from tasks.desk.tables import ORDERS, SHIPMENTS
 
-SHIPMENTS: Table = Shipment.__table__  # type: ignore[attr-defined]
-ORDERS: Table = Order.__table__  # type: ignore[attr-defined]
-_CHUNK = 500
 _HOLDING = (OutboxState.WAITING.value, OutboxState.SENT.value, OutboxState.ALREADY_THERE.value)
 
 
@@ -42,13 +39,10 @@ def add_shipments(connection: Connection, shipments: Sequence[NewShipment], *, n
 
     Safe to repeat: nothing is added twice.
     """
-    insert = sqlite_insert if connection.dialect.name == "sqlite" else postgresql_insert
+    insert = insert_for(connection)
     new: list[tuple[int, int, str]] = []
-    for start in range(0, len(shipments), _CHUNK):
-        rows = {
-            shipment[:3]: {**shipment._asdict(), "created_at": now}
-            for shipment in shipments[start : start + _CHUNK]
-        }
+    for part in chunks(shipments):
+        rows = {shipment[:3]: {**shipment._asdict(), "created_at": now} for shipment in part}
         statement = insert(SHIPMENTS).values(list(rows.values())).on_conflict_do_nothing()
         returned = statement.returning(SHIPMENTS.c.id, SHIPMENTS.c.order_id, SHIPMENTS.c.courier)
         new += [tuple(row) for row in connection.execute(returned)]
@@ -64,8 +58,8 @@ def _ids_of(connection: Connection, shipments: Sequence[NewShipment]) -> list[in
     known: dict[tuple[int, str, str], int] = {}
     order_ids = sorted({shipment.order_id for shipment in shipments})
     columns = (SHIPMENTS.c.order_id, SHIPMENTS.c.courier, SHIPMENTS.c.code, SHIPMENTS.c.id)
-    for start in range(0, len(order_ids), _CHUNK):
-        query = select(*columns).where(SHIPMENTS.c.order_id.in_(order_ids[start : start + _CHUNK]))
+    for part in chunks(order_ids):
+        query = select(*columns).where(SHIPMENTS.c.order_id.in_(part))
         known |= {(row[0], row[1], row[2]): row[3] for row in connection.execute(query)}
     return [known[shipment.order_id, shipment.courier, shipment.code] for shipment in shipments]
 
@@ -74,8 +68,8 @@ def integrations_of(connection: Connection, shipment_ids: Collection[int]) -> se
     """Return the names of the integrations whose orders these shipments are of."""
     names: set[str] = set()
     ids = sorted(shipment_ids)
-    for start in range(0, len(ids), _CHUNK):
-        mine = SHIPMENTS.c.id.in_(ids[start : start + _CHUNK])
+    for part in chunks(ids):
+        mine = SHIPMENTS.c.id.in_(part)
         query = select(ORDERS.c.integration).join(SHIPMENTS, SHIPMENTS.c.order_id == ORDERS.c.id)
         names |= set(filter(is_readable, connection.execute(query.where(mine).distinct()).scalars()))
     return names
@@ -128,9 +122,9 @@ def promote(connection: Connection, order_ids: Collection[int]) -> list[int]:
     other = SHIPMENTS.alias()
     is_free = ~exists().where(other.c.order_id == SHIPMENTS.c.order_id, other.c.state.in_(_HOLDING))
     promoted: dict[int, int] = {}
-    for start in range(0, len(ids), _CHUNK):
+    for part in chunks(ids):
         query = select(SHIPMENTS.c.order_id, SHIPMENTS.c.id).where(
-            SHIPMENTS.c.order_id.in_(ids[start : start + _CHUNK]),
+            SHIPMENTS.c.order_id.in_(part),
             SHIPMENTS.c.state == OutboxState.SUPERSEDED.value,
             is_free,
         )
@@ -161,8 +155,8 @@ def resend_shipments(
         ids = [id_ for id_, _ in rows]
         outbox.resend(connection, SHIPMENTS, ids)
         if overwrite:
-            for start in range(0, len(ids), _CHUNK):
-                chunk = SHIPMENTS.c.id.in_(ids[start : start + _CHUNK])
+            for part in chunks(ids):
+                chunk = SHIPMENTS.c.id.in_(part)
                 connection.execute(update(SHIPMENTS).where(chunk).values(overwrite=True))
         history = [
             (order_id, "shipped", f"shipment {id_} is tried again") for id_, order_id in rows if order_id

@@ -14,9 +14,10 @@ from models.desk import metadata
 from models.unreadable import problems_in
 from tasks.desk.engine import reading, writing
 from tasks.desk.errors import DeskError, DeskRefusedError, DeskSettingsError, RetriableDeskError
-from tasks.desk.leases import LEASES, refuse_if_at_work
+from tasks.desk.leases import refuse_if_at_work
 from tasks.desk.restores import note_restore, restored_at
 from tasks.desk.sql import insert_new
+from tasks.desk.tables import LEASES
 
 CHUNK_ROWS = 5000
 _NOT_COPIED = {LEASES.name}

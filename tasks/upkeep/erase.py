@@ -25,21 +25,14 @@ from sqlalchemy import (
 )
 
 from models.carriers import TRACKING_ADDRESSES
-from models.desk import Order, OrderChange, OrderHistory, OrderItem, OutboxState, RejectedOrder, Shipment
-from models.outbox import Handover, erased_code
+from models.desk import OutboxState
+from models.outbox import erased_code
 from models.privacy import ErasureReport
 from models.upstream import ChangeKind, ChangeState
 from tasks.desk.engine import reading, writing
 from tasks.desk.history import add_history
+from tasks.desk.tables import CHANGES, HANDOVERS, HISTORY, ITEMS, ORDERS, REJECTED, SHIPMENTS
 from tasks.upkeep.finished import is_finished
-
-ORDERS: Table = Order.__table__  # type: ignore[attr-defined]
-ITEMS: Table = OrderItem.__table__  # type: ignore[attr-defined]
-HISTORY: Table = OrderHistory.__table__  # type: ignore[attr-defined]
-REJECTED: Table = RejectedOrder.__table__  # type: ignore[attr-defined]
-SHIPMENTS: Table = Shipment.__table__  # type: ignore[attr-defined]
-HANDOVERS: Table = Handover.__table__  # type: ignore[attr-defined]
-CHANGES: Table = OrderChange.__table__  # type: ignore[attr-defined]
 
 PERSONAL = (
     *("email", "phone", "ship_name", "ship_company", "ship_address1", "ship_address2"),

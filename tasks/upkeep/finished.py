@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, and_, exists, func, or_, select
 
-from models.desk import Folder, Handover, Order, OutboxState, RejectedOrder, Shipment
+from models.desk import OutboxState
 from tasks.desk.engine import reading
 from tasks.desk.errors import DeskRefusedError
 from tasks.desk.references import find_each
+from tasks.desk.tables import FOLDERS, HANDOVERS, ORDERS, REJECTED, SHIPMENTS
 
-ORDERS: Table = Order.__table__  # type: ignore[attr-defined]
-FOLDERS: Table = Folder.__table__  # type: ignore[attr-defined]
-SHIPMENTS: Table = Shipment.__table__  # type: ignore[attr-defined]
-HANDOVERS: Table = Handover.__table__  # type: ignore[attr-defined]
-REJECTED: Table = RejectedOrder.__table__  # type: ignore[attr-defined]
 END_FOLDERS = ("closed", "canceled")
 END_STATUSES = ("complete", "refunded")
 _IN_PODOS = (OutboxState.SENT.value, OutboxState.ALREADY_THERE.value)

@@ -18,8 +18,9 @@ from sqlalchemy import Engine, delete, insert, inspect
 from models import migrations
 from tasks.desk.engine import make_engine, make_file, reading, upgrade, writing
 from tasks.desk.errors import DeskRefusedError, DeskSettingsError
-from tasks.desk.leases import LEASES, RESTORING, HeldLease, refuse_if_at_work
+from tasks.desk.leases import RESTORING, HeldLease, refuse_if_at_work
 from tasks.desk.restores import note_restore
+from tasks.desk.tables import LEASES
 from tasks.upkeep.backup import Kept
 from tasks.upkeep.sqlite_file import (
     Progress,

@@ -20,7 +20,8 @@ from tasks.desk.folders import (
     move_orders,
     rename_folder,
 )
-from tasks.desk.history import HISTORY, add_history
+from tasks.desk.history import add_history
+from tasks.desk.tables import HISTORY
 from tests.support.builders import IMPORTED, fill_folder, insert_order, insert_run
 
 
