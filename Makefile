@@ -80,7 +80,7 @@ types: $(BIN)/.installed-dev ## mypy --strict
 imports: $(BIN)/.installed-dev ## Each package imports only those below it
 	$(BIN)/lint-imports
 
-migrations: $(BIN)/.installed-dev ## The migrations make exactly the tables of models/desk.py
+migrations: $(BIN)/.installed-dev ## The migrations make exactly the tables of models/tables/
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
 	DESK_DATABASE_URL=sqlite:///$$scratch/desk.db $(BIN)/alembic upgrade head && \
 	DESK_DATABASE_URL=sqlite:///$$scratch/desk.db $(BIN)/alembic check

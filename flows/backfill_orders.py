@@ -15,11 +15,11 @@ from sqlalchemy import Engine
 from flows.import_orders import import_window
 from flows.runs import final_state, observer
 from models.blocks import Integration
-from models.desk import WindowState
 from models.errors import AppError
 from models.forms import Backfill
 from models.reports import ImportReport
 from models.settings import Environment
+from models.tables.runs import WindowState
 from tasks.backfill.fan_out import (
     Progress,
     added_up,

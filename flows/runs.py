@@ -14,8 +14,8 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from sqlalchemy import Engine
 
-from models.desk import RunState
 from models.errors import AppError
+from models.tables.runs import RunState
 from tasks.desk.errors import DeskError
 from tasks.desk.leases import LeaseHeldError
 from tasks.desk.runs import CoveredError, finish_run

@@ -13,10 +13,10 @@ from prefect.runtime import flow_run
 from sqlalchemy import Engine
 
 from flows.runs import final_state, observer, recorded, run_each, run_name, show_progress
-from models.desk import OutboxState
 from models.fulfillers import Fulfiller
 from models.handovers import SendReport
 from models.settings import Environment
+from models.tables.outbox import OutboxState
 from models.watching import Work
 from tasks.desk.engine import opened_desk, writing
 from tasks.desk.errors import DeskError

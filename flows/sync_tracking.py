@@ -14,9 +14,9 @@ from sqlalchemy import Engine
 
 from flows.runs import final_state, recorded, run_each, run_name, show_progress
 from models.blocks import Integration
-from models.desk import OutboxState
 from models.settings import Environment
 from models.shipments import SyncReport
+from models.tables.outbox import OutboxState
 from models.watching import Work
 from tasks.delivery.engine import LONGEST_WAIT_SECONDS
 from tasks.desk.engine import opened_desk, writing

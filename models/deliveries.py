@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
-from models.outbox import OutboxState
+from models.tables.outbox import OutboxState
 
 
 class DeliveryNote(NamedTuple):

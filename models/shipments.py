@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import ClassVar, NamedTuple
 
 from models.deliveries import DeliveryReport
-from models.outbox import OutboxState
+from models.tables.outbox import OutboxState
 
 SHIPMENT_COLUMNS = frozenset({"order", "courier", "code", "url", "shipped_at", "desk_id"})
 MAX_COURIER_LENGTH = 100

@@ -5,12 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, ClassVar, NamedTuple
-
-from sqlalchemy import Column
-from sqlmodel import Field, SQLModel
-
-from models.types import PlainText, UtcDateTime
+from typing import Any, NamedTuple
 
 
 class Work(StrEnum):
@@ -39,21 +34,6 @@ def work_of(cause: str) -> tuple[Work, str] | None:
     """Return the work and the name that a cause is about, None for a pile."""
     work, found, name = cause.partition(":")
     return (Work(work), name) if found else None
-
-
-class WatchRow(SQLModel, table=True):
-    """One cause for an alert: when it was last well, and since when it is in trouble.
-
-    ``told_at`` is when a Prefect server took the alert; null while ``trouble_at`` is set: still to be told.
-    """
-
-    __tablename__: ClassVar[str] = "watches"
-
-    cause: str = Field(sa_column=Column(PlainText, primary_key=True))
-    well_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
-    trouble_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
-    told_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
-    reason: str | None = Field(default=None, sa_column=Column(PlainText))
 
 
 class Watch(NamedTuple):

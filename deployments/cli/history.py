@@ -30,8 +30,8 @@ def runs(
     as_json: AsJson = False,
 ) -> None:
     """List the checks, imports and syncs, the newest first: when, what came of them, and why one failed."""
-    from models.desk import OutboxState
     from models.reports import SKIPPED, Outcome
+    from models.tables.outbox import OutboxState
     from tasks.desk.run_history import list_runs
 
     with open_the_desk() as engine:

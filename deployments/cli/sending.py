@@ -122,7 +122,7 @@ def list_the_outbox(
     if is_for_subcommand(context, failed, waiting, limit, before, as_json):
         return
     refuse_both(failed=failed, waiting=waiting)
-    from models.desk import OutboxState
+    from models.tables.outbox import OutboxState
     from tasks.fulfilment.store import list_handovers
 
     state = OutboxState.FAILED if failed else OutboxState.WAITING if waiting else None

@@ -88,7 +88,7 @@ def list_the_shipments(
     if is_for_subcommand(context, failed, waiting, limit, before, as_json):
         return
     refuse_both(failed=failed, waiting=waiting)
-    from models.outbox import OutboxState
+    from models.tables.outbox import OutboxState
     from tasks.tracking.shipment_list import list_shipments
 
     state = OutboxState.FAILED if failed else OutboxState.WAITING if waiting else None

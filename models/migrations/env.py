@@ -3,7 +3,7 @@
 from alembic import context
 from sqlalchemy import Connection, create_engine
 
-from models.desk import metadata
+from models.tables import metadata
 
 
 def _run(connection: Connection) -> None:

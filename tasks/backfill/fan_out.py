@@ -21,8 +21,8 @@ from prefect.deployments import arun_deployment
 from prefect.exceptions import ObjectNotFound
 from sqlalchemy import Engine
 
-from models.desk import WindowState
 from models.reports import ImportReport, Outcome
+from models.tables.runs import WindowState
 from tasks.backfill.store import WindowRecord, begun_at, hand_out, window_failed
 from tasks.desk.sql import chunks
 from tasks.prefect_api.foreign_errors import in_own_words

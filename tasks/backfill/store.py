@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, select, update
 
-from models.desk import WindowState
 from models.reports import ImportReport
+from models.tables.runs import WindowState
 from tasks.desk.engine import reading, writing
 from tasks.desk.errors import DeskRefusedError
 from tasks.desk.tables import BACKFILLS, WINDOWS

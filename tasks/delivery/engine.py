@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 from sqlalchemy import Engine
 
 from models.deliveries import DeliveryNote, DeliveryReport
-from models.outbox import OutboxState
+from models.tables.outbox import OutboxState
 from tasks.delivery.retry_policy import FIRST_PAUSE, RetryDecision, asked_pause
 from tasks.desk.leases import HeldLease
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from models.deliveries import DeliveryReport
-from models.outbox import OutboxState
+from models.tables.outbox import OutboxState
 from tasks.prefect_api.artifacts import Page, publish
 
 

@@ -1,7 +1,7 @@
 """The outbox columns and queries that shipments and handovers share.
 
 A table is an outbox when it has the columns ``id, state, attempts, first_attempt_at, next_attempt_at, reason,
-sent_at`` of ``models.desk.Shipment``.
+sent_at`` of ``models.tables.outbox.Shipment``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sqlalchemy import (
     update,
 )
 
-from models.desk import OutboxState
+from models.tables.outbox import OutboxState
 from models.unreadable import readable_or_none
 from tasks.delivery.retry_policy import LONGEST_WAIT, AttemptOutcome, RetryDecision, apply_retry_policy
 from tasks.desk.engine import reading, writing

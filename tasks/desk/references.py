@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, TextClause, select, text, union
 
-from models.desk import BY_FULFILLER_REFERENCE, BY_MERCHANT_REFERENCE
+from models.tables.orders import BY_FULFILLER_REFERENCE, BY_MERCHANT_REFERENCE
 from tasks.desk.errors import DeskRefusedError
 from tasks.desk.sql import chunks, texts_in
 from tasks.desk.tables import ORDERS, RUNS

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Engine, exists, select
 
-from models.desk import RunState
+from models.tables.runs import RunState
 from tasks.desk.engine import reading
 from tasks.desk.export import iso
 from tasks.desk.tables import LEASES, RUNS
@@ -19,7 +19,7 @@ class RunSummary:
     """One check, manual import or sync; times are aware UTC, ``since`` and ``until`` bound what was scanned.
 
     ``counts`` holds the number of orders by outcome (``models.reports.Outcome``), of a sync that of
-    shipments (``models.desk.OutboxState``).
+    shipments (``models.tables.outbox.OutboxState``).
     """
 
     id: int

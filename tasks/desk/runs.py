@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, func, or_, select, update
 
-from models.desk import RunState
 from models.filters import ImportSettings
 from models.reports import ImportReport, PastCheck
+from models.tables.runs import RunState
 from models.unreadable import is_readable, readable_or_none
 from tasks.desk.engine import reading, writing
 from tasks.desk.errors import DeskRefusedError

@@ -5,22 +5,12 @@ from __future__ import annotations
 from sqlalchemy import Table
 from sqlmodel import SQLModel
 
-from models.change_tables import OrderChange
-from models.desk import (
-    Backfill,
-    BackfillWindow,
-    Folder,
-    ImportRun,
-    Lease,
-    Order,
-    OrderHistory,
-    OrderItem,
-    RejectedOrder,
-    ScanMark,
-)
-from models.outbox import Handover, RequestPace, Shipment
-from models.rule_tables import FulfillerMap, Rule, RuleEventRow
-from models.watching import WatchRow
+from models.tables.changes import OrderChange
+from models.tables.orders import Folder, Order, OrderHistory, OrderItem, RejectedOrder
+from models.tables.outbox import Handover, Shipment
+from models.tables.rules import FulfillerMap, Rule, RuleEventRow
+from models.tables.runs import Backfill, BackfillWindow, ImportRun, Lease, RequestPace, ScanMark
+from models.tables.watches import WatchRow
 
 
 def _table(model: type[SQLModel]) -> Table:

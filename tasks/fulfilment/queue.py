@@ -21,9 +21,10 @@ from sqlalchemy import (
     update,
 )
 
-from models.desk import NEEDS_ATTENTION, OutboxState
 from models.handovers import Due, SendSettings
 from models.shipments import NewShipment
+from models.tables.orders import NEEDS_ATTENTION
+from models.tables.outbox import OutboxState
 from models.types import UtcDateTime
 from tasks.delivery import store as outbox
 from tasks.delivery.retry_policy import AttemptOutcome, RetryDecision

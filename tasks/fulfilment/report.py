@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from models.handovers import SendReport
-from models.outbox import OutboxState
+from models.tables.outbox import OutboxState
 from tasks.delivery.report import add_deliveries, publish_delivery
 from tasks.prefect_api.artifacts import Page
 

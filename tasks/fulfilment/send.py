@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, Engine
 
-from models.desk import OutboxState
 from models.handovers import (
     FORM_VERSION,
     Due,
@@ -23,6 +22,7 @@ from models.handovers import (
     SendSettings,
     idempotency_key,
 )
+from models.tables.outbox import OutboxState
 from models.unreadable import problems_in
 from tasks.delivery.engine import CircuitBreaker, DeliveryRun, is_too_long, pause_seconds, resume_at
 from tasks.delivery.outcomes import OutcomeWriter

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Engine, Select, select, update
 
-from models.desk import OutboxState
+from models.tables.outbox import OutboxState
 from models.unreadable import is_readable
 from tasks.delivery import store as outbox
 from tasks.delivery.handovers import queue_orders

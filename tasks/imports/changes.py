@@ -12,8 +12,8 @@ from operator import attrgetter
 
 import msgspec
 
-from models.desk import OutboxState
 from models.orders import NewItem, NewOrder
+from models.tables.outbox import OutboxState
 from models.upstream import (
     HELD_FROZEN,
     HELD_REFUNDED,

@@ -10,11 +10,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from models.desk import NEEDS_ATTENTION
 from models.filters import ImportSettings
 from models.orders import NewOrder
 from models.reports import SKIPPED, Attention, ImportReport, Outcome
 from models.rules import RuleEvent
+from models.tables.orders import NEEDS_ATTENTION
 from models.upstream import ChangePlan, Noted
 from tasks.concurrency import run_in_thread
 from tasks.desk.engine import reading, writing

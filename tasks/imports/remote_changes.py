@@ -18,8 +18,8 @@ from sqlalchemy import (
     update,
 )
 
-from models.desk import OutboxState
 from models.filters import ImportSettings
+from models.tables.outbox import OutboxState
 from models.unreadable import is_readable
 from models.upstream import (
     HELD_REFUNDED,

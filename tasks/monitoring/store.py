@@ -18,8 +18,9 @@ from sqlalchemy import (
     update,
 )
 
-from models.desk import HELD, NEEDS_ATTENTION, OutboxState, RunState
-from models.outbox import UNSENT
+from models.tables.orders import HELD, NEEDS_ATTENTION
+from models.tables.outbox import UNSENT, OutboxState
+from models.tables.runs import RunState
 from models.watching import Backlog, CheckDone, Snapshot, Watch, Work, work_of
 from tasks.desk.engine import reading, writing
 from tasks.desk.sql import insert_for

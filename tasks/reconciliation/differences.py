@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
-from models.desk import OutboxState
 from models.orders import NewItem, NewOrder
 from models.podos import Fulfillment
 from models.reconciling import DeskOrder, DeskShipment, Difference, Finding
 from models.reports import Outcome
+from models.tables.outbox import OutboxState
 from models.upstream import ChangeKind
 from tasks.imports.changes import ADDRESS, address_digest, artwork_digest
 from tasks.tracking.values import code_key

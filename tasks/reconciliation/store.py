@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, func, select
 
-from models.desk import OutboxState
 from models.reconciling import DeskOrder, DeskShipment
+from models.tables.outbox import OutboxState
 from tasks.delivery import store as outbox
 from tasks.desk.engine import reading, writing
 from tasks.desk.history import add_history

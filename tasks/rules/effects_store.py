@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from models.desk import NEEDS_ATTENTION
+from models.tables.orders import NEEDS_ATTENTION
 from tasks.delivery.handovers import queue_orders
 from tasks.desk.folders import place_orders
 from tasks.desk.history import add_history

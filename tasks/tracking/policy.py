@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
-from models.desk import OutboxState
 from models.podos import HeldTracking
 from models.shipments import Parcel, Sibling, Tracking
+from models.tables.outbox import OutboxState
 from models.unreadable import problems_in
 from tasks.delivery.retry_policy import AttemptOutcome
 from tasks.tracking.carriers import shown_name, tracking_address

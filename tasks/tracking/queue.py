@@ -8,8 +8,8 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, Engine, bindparam, exists, func, select, update
 
-from models.desk import OutboxState
 from models.shipments import Parcel, Sibling, Tracking
+from models.tables.outbox import OutboxState
 from tasks.delivery import store as outbox
 from tasks.delivery.retry_policy import AttemptOutcome, RetryDecision
 from tasks.desk.engine import reading, writing

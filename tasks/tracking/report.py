@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from models.outbox import OutboxState
 from models.shipments import SyncReport
+from models.tables.outbox import OutboxState
 from tasks.delivery.report import add_deliveries, publish_delivery
 from tasks.prefect_api.artifacts import Page
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from models.desk import OutboxState
 from models.podos import HeldTracking
 from models.shipments import Parcel, Sibling, Tracking
+from models.tables.outbox import OutboxState
 from tasks.concurrency import for_each_concurrently
 from tasks.delivery.engine import CircuitBreaker, is_too_long, pause_seconds, resume_at
 from tasks.delivery.outcomes import OutcomeWriter

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Select, select
 
-from models.desk import OutboxState
+from models.tables.outbox import OutboxState
 from tasks.desk.export import iso
 from tasks.desk.sql import newest_first
 from tasks.desk.tables import ORDERS, SHIPMENTS

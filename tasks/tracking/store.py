@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, Select, exists, select, update
 
-from models.desk import OutboxState
-from models.outbox import erased_code
 from models.shipments import NewShipment
+from models.tables.outbox import OutboxState, erased_code
 from models.unreadable import is_readable
 from tasks.delivery import store as outbox
 from tasks.desk.engine import writing

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Column, Connection, Engine, Integer, Row, Table, delete, func, select, text, tuple_
 
-from models.desk import metadata
+from models.tables import metadata
 from models.unreadable import problems_in
 from tasks.desk.engine import reading, writing
 from tasks.desk.errors import DeskError, DeskRefusedError, DeskSettingsError, RetriableDeskError

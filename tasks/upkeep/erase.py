@@ -25,9 +25,8 @@ from sqlalchemy import (
 )
 
 from models.carriers import TRACKING_ADDRESSES
-from models.desk import OutboxState
-from models.outbox import erased_code
 from models.privacy import ErasureReport
+from models.tables.outbox import OutboxState, erased_code
 from models.upstream import ChangeKind, ChangeState
 from tasks.desk.engine import reading, writing
 from tasks.desk.history import add_history

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, Engine, and_, exists, func, or_, select
 
-from models.desk import OutboxState
+from models.tables.outbox import OutboxState
 from tasks.desk.engine import reading
 from tasks.desk.errors import DeskRefusedError
 from tasks.desk.references import find_each

@@ -8,9 +8,9 @@ import json
 import time
 from datetime import UTC, datetime, timedelta
 
-from models.desk import RunState
 from models.filters import CountryMode, ImportSettings
 from models.reports import ImportReport
+from models.tables.runs import RunState
 from tasks.concurrency import relaxed_gc
 from tasks.desk.engine import opened_desk
 from tasks.desk.leases import HeldLease

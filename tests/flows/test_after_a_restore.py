@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from models.desk import OutboxState
+from models.tables.outbox import OutboxState
 from tasks.desk.browse import export_orders
 from tasks.upkeep.backup import back_up
 from tasks.upkeep.restore import restore

@@ -14,8 +14,8 @@ import pytest
 from prefect.client.schemas.objects import State
 from sqlalchemy import Engine, text
 
-from models.desk import RunState
 from models.reconciling import Difference, ReconcileReport
+from models.tables.runs import RunState
 from tasks.desk.browse import export_orders, find_order
 from tasks.desk.leases import HeldLease, LeaseHeldError
 from tasks.desk.run_history import list_runs

@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from deployments.sandbox.server import Sandbox, SandboxSettings
-from models.desk import OutboxState
+from models.tables.outbox import OutboxState
 from tasks.desk.browse import find_order
 from tasks.desk.leases import HeldLease, LeaseHeldError
 from tasks.desk.run_history import list_runs

@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, select, text
 from sqlmodel import Session
 
-from models.desk import Folder, ImportRun, Lease, Order, OrderItem, RejectedOrder, RunState
+from models.tables.orders import Folder, Order, OrderItem, RejectedOrder
+from models.tables.runs import ImportRun, Lease, RunState
 
 CREATED = datetime(2026, 11, 20, 8, 30, 0, 123000, tzinfo=UTC)
 IMPORTED = datetime(2026, 11, 23, 10, 15, tzinfo=UTC)

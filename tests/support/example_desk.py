@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from sqlalchemy import Engine
 
 from deployments.sandbox.server import Sandbox, SandboxSettings
-from models.desk import RunState
 from models.filters import CountryMode, ImportSettings
 from models.reports import ImportReport
+from models.tables.runs import RunState
 from tasks.desk.runs import begin_run, finish_run
 from tasks.imports.load import ImportRunContext, load
 from tasks.imports.transform import prepare

@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 from sqlalchemy import JSON, Column, Engine, Table, Text, select, update
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from models.desk import metadata
+from models.tables import metadata
 
 HOSTILE = (
     "=cmd|'/c calc'!A1\r\nFolder:     Closed\n\x1b[2J\x9b31m\u202eesrever\u2066[red]x[/red]\u2028\u00a0"

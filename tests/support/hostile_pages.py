@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from models.deliveries import DeliveryNote
-from models.desk import OutboxState
 from models.handovers import SendReport
 from models.reconciling import Difference, Finding, ReconcileReport
 from models.reports import Attention, ImportReport, Outcome, RuleCounts
 from models.shipments import SyncReport
+from models.tables.outbox import OutboxState
 from tasks.fulfilment.report import send_page
 from tasks.imports.report import report_page
 from tasks.prefect_api.artifacts import Page

@@ -10,7 +10,7 @@ from sqlalchemy import Column, Engine, make_url, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
-from models.desk import metadata
+from models.tables import metadata
 
 NO_TEXT = {
     "bytes": "CAST('15501234567890' AS BLOB)",

@@ -23,7 +23,6 @@ from deployments.stack.deploy import SILENCE, START_GRACE
 from deployments.stack.environment import PREFECT_DEFAULTS
 from deployments.stack.retry_when_locked import LARGEST_BODY_BYTES
 from models.blocks import OWN_FIELDS, CountryFilter, Integration, Status
-from models.desk import FIRST_FOLDERS, NEEDS_ATTENTION, RunState, metadata
 from models.errors import ExitCode
 from models.forms import ManualImport
 from models.fulfillers import KINDS, own_fields
@@ -31,13 +30,16 @@ from models.orders import NewItem, NewOrder
 from models.reports import Outcome
 from models.rules import RulesFile
 from models.settings import Environment
+from models.tables import metadata
+from models.tables.orders import FIRST_FOLDERS, NEEDS_ATTENTION
+from models.tables.runs import RunState
 from tasks.desk.engine import BUSY_TIMEOUT_SECONDS
 from tasks.desk.export import exported_item, exported_order
 from tasks.desk.leases import RENEW_EVERY_SECONDS, TERM
 from tasks.fulfilment.channels import orderdesk, webhook
 from tasks.imports.extract import BATCH_SIZES, LARGEST_WHILE_WAITING, extract_orders
 from tasks.imports.load import MAX_ATTENTION, MAX_EXAMPLES, load_orders
-from tasks.imports.transform import PRINT_KEYS
+from tasks.imports.prints import PRINT_KEYS
 from tasks.imports.windows import OVERLAP
 from tasks.podos import paging, retry
 from tasks.podos.client import (

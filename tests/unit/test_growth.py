@@ -17,11 +17,12 @@ from typing import Any
 
 import pytest
 
-from models.desk import OutboxState, metadata
 from models.maps import MapForm
 from models.podos import Application, Fulfillment, FulfillmentItem
 from models.rules import RuleEvent, RuleForm
 from models.shipments import Parcel, Sibling
+from models.tables import metadata
+from models.tables.outbox import OutboxState
 from tasks.desk.export import csv_line, exported_order
 from tasks.fulfilment.check import problems_of
 from tasks.imports.transform import prepare

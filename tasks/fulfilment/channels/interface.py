@@ -11,7 +11,7 @@ import msgspec
 
 from models.errors import AppError, ExitCode
 from models.handovers import Outgoing
-from models.outbox import OutboxState
+from models.tables.outbox import OutboxState
 from tasks.delivery.retry_policy import AttemptOutcome
 from tasks.response_limits import CertificatesError, trusted_authorities, why_not_trusted
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from models.desk import RunState
+from models.tables.runs import RunState
 from tasks.desk.errors import RetriableDeskError
 from tasks.text_cells import from_csv_cell
 from tests.support.builders import insert_order, insert_rejected, insert_run

@@ -22,9 +22,9 @@ from sqlalchemy import Engine, text
 from deployments.cli.app import app
 from deployments.cli.output import HarmlessOutput
 from deployments.stack.environment import ROOT
-from models.desk import RunState
 from models.maps import MapForm, MapKind, Missing
 from models.rules import RuleForm
+from models.tables.runs import RunState
 from tasks.delivery.handovers import queue_orders
 from tasks.desk.browse import export_orders
 from tasks.desk.engine import writing

@@ -18,7 +18,8 @@ from sqlalchemy import Engine, inspect, select, text
 from sqlalchemy.exc import StatementError
 
 from models import migrations
-from models.desk import FIRST_FOLDERS, Folder, Lease, Order
+from models.tables.orders import FIRST_FOLDERS, Folder, Order
+from models.tables.runs import Lease
 from tasks.desk import engine as engine_module
 from tasks.desk.engine import make_engine, open_desk, reading, upgrade, writing
 from tasks.desk.errors import DeskError, DeskSettingsError, RetriableDeskError

@@ -7,7 +7,7 @@ import threading
 import pytest
 from sqlalchemy import Engine, func, select, text
 
-from models.desk import FIRST_FOLDERS
+from models.tables.orders import FIRST_FOLDERS
 from tasks.desk.browse import find_order, list_orders
 from tasks.desk.engine import make_engine, reading, writing
 from tasks.desk.errors import DeskRefusedError

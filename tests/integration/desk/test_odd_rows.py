@@ -15,8 +15,8 @@ from sqlalchemy import Engine
 
 from deployments.cli.orders import _write_csv, _write_jsonl
 from models import migrations
-from models.desk import metadata
 from models.rules import RuleEvent
+from models.tables import metadata
 from tasks.desk.browse import export_orders, find_order, list_orders
 from tasks.desk.engine import make_engine, reading
 from tasks.desk.events import has_rules

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine
 
-from models.desk import RunState
 from models.reports import PastCheck
+from models.tables.runs import RunState
 from tasks.desk.run_history import list_runs
 from tasks.desk.runs import past_checks
 from tasks.imports.windows import unsure_since

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Engine, select
 
-from models.desk import metadata
+from models.tables import metadata
 from tasks.desk.engine import reading, writing
 from tasks.desk.sql import GROUPS, insert_new
 

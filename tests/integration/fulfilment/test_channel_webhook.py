@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Engine
 
 from deployments.sandbox.receiver import Receiver
-from models.desk import OutboxState
+from models.tables.outbox import OutboxState
 from tasks.desk.browse import find_order
 from tasks.fulfilment.channels.interface import RefusedError
 from tasks.fulfilment.channels.webhook import Webhook

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from models.desk import NEEDS_ATTENTION
 from models.handovers import Outgoing
 from models.rules import RuleEvent, RuleForm
+from models.tables.orders import NEEDS_ATTENTION
 from tasks.desk.browse import find_order
 from tasks.desk.engine import reading, writing
 from tasks.desk.events import events_wait, note_event

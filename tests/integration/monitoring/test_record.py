@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from models.desk import NEEDS_ATTENTION, RunState
+from models.tables.orders import NEEDS_ATTENTION
+from models.tables.runs import RunState
 from models.watching import Backlog, CheckDone, Thresholds
 from tasks.desk.folders import add_folder, move_orders
 from tasks.monitoring.record import note_what_is

@@ -11,9 +11,10 @@ from sqlalchemy import Engine, select, text
 
 from deployments.sandbox.receiver import Receiver
 from deployments.sandbox.server import Sandbox, SandboxSettings
-from models.desk import OutboxState, metadata
 from models.maps import MapForm, MapKind, Missing
 from models.shipments import SyncReport, SyncSettings
+from models.tables import metadata
+from models.tables.outbox import OutboxState
 from tasks.desk.runs import start_run
 from tasks.fulfilment.channels.orderdesk import OrderDesk
 from tasks.fulfilment.channels.webhook import Webhook

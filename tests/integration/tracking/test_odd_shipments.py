@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import Engine
 
 from deployments.sandbox.server import Sandbox, SandboxSettings
-from models.desk import OutboxState
 from models.shipments import SyncReport, SyncSettings
+from models.tables.outbox import OutboxState
 from tasks.podos.client import PodosAccess, PodosClient
 from tasks.tracking.queue import fail_orphans, take_due
 from tasks.tracking.send import send_batch

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 
-from models.desk import OutboxState
 from models.shipments import NewShipment, Parcel
+from models.tables.outbox import OutboxState
 from tasks.delivery.retry_policy import AttemptOutcome
 from tasks.desk.browse import find_order
 from tasks.desk.engine import writing

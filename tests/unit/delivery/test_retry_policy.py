@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from models.desk import OutboxState
+from models.tables.outbox import OutboxState
 from tasks.delivery.retry_policy import (
     GIVE_UP_AFTER,
     AttemptOutcome,

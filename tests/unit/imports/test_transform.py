@@ -18,7 +18,8 @@ from models.filters import CountryMode, ImportSettings
 from models.orders import NewItem, NewOrder
 from models.podos import Fulfillment, FulfillmentItem
 from models.reports import Outcome
-from tasks.imports.transform import attention_reason, prepare, print_metadata, skip_reasons, to_orders
+from tasks.imports.prints import attention_reason, print_metadata
+from tasks.imports.transform import prepare, skip_reasons, to_orders
 from tasks.podos.parsing import Row, Unreadable, parse_row
 from tasks.podos.scan import Batch
 

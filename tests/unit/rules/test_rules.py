@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.desk import metadata
 from models.maps import MapForm, MapKind, Missing, maps_schema
 from models.rules import ITEM_FIELDS, ORDER_FIELDS, RuleEvent, RuleForm, rules_schema
+from models.tables import metadata
 from tasks.desk.export import exported_item, exported_order
 from tasks.rules.conditions import ConditionError, compile_condition
 from tasks.rules.engine import AttemptOutcome, compile_rule, run_event

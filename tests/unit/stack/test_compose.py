@@ -171,7 +171,7 @@ def test_git_ignores_files_of_secrets(tmp_path: Path) -> None:
         "desk.db-wal",
         "desk.dump",
     )
-    code = ("models/desk.py", "deployments/stack/environment.py", "deployments/compose/compose.yaml")
+    code = ("models/tables/", "deployments/stack/environment.py", "deployments/compose/compose.yaml")
     done = subprocess.run(
         ["git", "check-ignore", *secret, *code], cwd=tmp_path, capture_output=True, text=True, check=True
     )

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.carriers import TRACKING_ADDRESSES
-from models.desk import OutboxState
 from models.podos import HeldTracking
 from models.shipments import Parcel, Sibling, Tracking
+from models.tables.outbox import OutboxState
 from tasks.delivery.retry_policy import AttemptOutcome
 from tasks.tracking.carriers import shown_name, tracking_address
 from tasks.tracking.policy import before_asking, decide, holder_of_place, is_there, outgoing, place_of

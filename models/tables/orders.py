@@ -1,8 +1,7 @@
-"""The desk's tables. They are built by the migrations beside this file and by nothing else."""
+"""Orders, their items, folders and history, and what could not be read."""
 
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any, ClassVar
 
 from sqlalchemy import (
@@ -11,18 +10,13 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    MetaData,
     UniqueConstraint,
     text,
 )
 from sqlmodel import Field, SQLModel
 
-from models.change_tables import OrderChange
-from models.outbox import Handover, OutboxState, RequestPace, Shipment
-from models.rule_tables import FulfillerMap, Rule, RuleEventRow
 from models.types import (
     BigId,
-    Counts,
     Flag,
     JsonObject,
     Measure,
@@ -33,7 +27,6 @@ from models.types import (
     UtcDateTime,
     Whole,
 )
-from models.watching import WatchRow
 
 FIRST_FOLDERS = ("New", "Prepared", "Closed", "Canceled")
 NEEDS_ATTENTION = "Needs Attention"
@@ -45,44 +38,6 @@ BY_FULFILLER_REFERENCE, BY_MERCHANT_REFERENCE = (
     for name in ("fulfiller_reference", "merchant_reference")
 )
 """What the index of a reference holds. The index of order numbers finds the rest."""
-
-metadata: MetaData = SQLModel.metadata
-
-__all__ = [
-    "FIRST_FOLDERS",
-    "NEEDS_ATTENTION",
-    "Backfill",
-    "BackfillWindow",
-    "Folder",
-    "FulfillerMap",
-    "Handover",
-    "ImportRun",
-    "Lease",
-    "Order",
-    "OrderChange",
-    "OrderHistory",
-    "OrderItem",
-    "OutboxState",
-    "RejectedOrder",
-    "RequestPace",
-    "Rule",
-    "RuleEventRow",
-    "RunState",
-    "ScanMark",
-    "Shipment",
-    "WatchRow",
-    "WindowState",
-    "metadata",
-]
-
-
-class RunState(StrEnum):
-    """Where a run of an import stands."""
-
-    RUNNING = "running"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    CRASHED = "crashed"
 
 
 class Folder(SQLModel, table=True):
@@ -202,53 +157,6 @@ class OrderHistory(SQLModel, table=True):
     text: str = Field(sa_column=Column(PlainText, nullable=False))
 
 
-class ImportRun(SQLModel, table=True):
-    """One check or manual import: the history that outlives Prefect's."""
-
-    __tablename__: ClassVar[str] = "import_runs"
-    __table_args__ = (Index("ix_import_runs_integration_kind_state", "integration", "kind", "state"),)
-
-    id: int | None = Field(default=None, sa_column=Column(BigId, primary_key=True))
-    integration: str = Field(sa_column=Column(PlainText, nullable=False))
-    project: str = Field(sa_column=Column(PlainText, nullable=False))
-    kind: str = Field(sa_column=Column(PlainText, nullable=False))
-    state: str = Field(sa_column=Column(PlainText, nullable=False))
-    lease_name: str = Field(sa_column=Column(PlainText, nullable=False))
-    started_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
-    finished_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
-    since: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
-    until: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
-    counts: dict[str, int] = Field(sa_column=Column(Counts(required=True), nullable=False))
-    needs_attention: int = Field(default=0, sa_column=Column(Whole, nullable=False))
-    mark_before: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
-    mark_after: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
-    settings: dict[str, Any] = Field(sa_column=Column(JsonObject(required=True), nullable=False))
-    flow_run_id: str | None = Field(default=None, sa_column=Column(PlainText))
-    error: str | None = Field(default=None, sa_column=Column(PlainText))
-
-
-class ScanMark(SQLModel, table=True):
-    """Up to where an integration's orders were read, and for which filter that holds."""
-
-    __tablename__: ClassVar[str] = "scan_marks"
-
-    integration: str = Field(sa_column=Column(PlainText, primary_key=True))
-    fingerprint: str = Field(sa_column=Column(PlainText, nullable=False))
-    mark_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
-    run_id: int = Field(sa_column=Column(RowRef, ForeignKey("import_runs.id"), nullable=False))
-
-
-class Lease(SQLModel, table=True):
-    """Who works on something right now; free again when ``expires_at`` has passed."""
-
-    __tablename__: ClassVar[str] = "leases"
-
-    name: str = Field(sa_column=Column(PlainText, primary_key=True))
-    holder: str = Field(sa_column=Column(PlainText, nullable=False))
-    acquired_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
-    expires_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
-
-
 class RejectedOrder(SQLModel, table=True):
     """An order that could not be read, its payload and the reason; ``key`` is its id or payload's hash."""
 
@@ -266,42 +174,3 @@ class RejectedOrder(SQLModel, table=True):
     last_seen_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     attempts: int = Field(default=1, sa_column=Column(Whole, nullable=False))
     run_id: int = Field(sa_column=Column(RowRef, ForeignKey("import_runs.id"), nullable=False))
-
-
-class WindowState(StrEnum):
-    """Where a window of a backfill stands."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-
-
-class Backfill(SQLModel, table=True):
-    """A manual import that was split into windows; ``until`` None is open."""
-
-    __tablename__: ClassVar[str] = "backfills"
-
-    id: int | None = Field(default=None, sa_column=Column(BigId, primary_key=True))
-    integration: str = Field(sa_column=Column(PlainText, nullable=False))
-    fingerprint: str = Field(sa_column=Column(PlainText, nullable=False))
-    since: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
-    until: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
-    created_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
-
-
-class BackfillWindow(SQLModel, table=True):
-    """One part of a backfill: a half-open span of ``createdAt`` that one flow run imports."""
-
-    __tablename__: ClassVar[str] = "backfill_windows"
-
-    backfill_id: int = Field(sa_column=Column(BigId, ForeignKey("backfills.id"), primary_key=True))
-    number: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
-    since: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
-    until: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
-    state: str = Field(sa_column=Column(PlainText, nullable=False))
-    attempts: int = Field(default=0, sa_column=Column(Whole, nullable=False))
-    flow_run_id: str | None = Field(default=None, sa_column=Column(PlainText))
-    counts: dict[str, int] = Field(sa_column=Column(Counts(required=True), nullable=False))
-    needs_attention: int = Field(default=0, sa_column=Column(Whole, nullable=False))
-    error: str | None = Field(default=None, sa_column=Column(PlainText))

@@ -1,4 +1,4 @@
-"""The desk's outbox tables: what waits to leave it. A part of ``models.desk``."""
+"""The outbox: tracking and orders that wait to leave the desk."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -109,12 +109,3 @@ class Handover(SQLModel, table=True):
         sa_column=Column(UtcDateTime, nullable=False, server_default=func.current_timestamp()),
     )
     sent_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
-
-
-class RequestPace(SQLModel, table=True):
-    """From when on an integration's next request may be made; all its processes take their turns here."""
-
-    __tablename__: ClassVar[str] = "request_paces"
-
-    integration: str = Field(sa_column=Column(PlainText, primary_key=True))
-    free_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))

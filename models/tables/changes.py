@@ -1,4 +1,4 @@
-"""The desk's table of changes that podOS made to orders after their import. A part of ``models.desk``."""
+"""The desk's table of changes that podOS made to orders after their import."""
 
 from __future__ import annotations
 

@@ -1,0 +1,35 @@
+"""The desk's tables, a file a family. They are built by ``models.migrations`` and by nothing else."""
+
+from sqlalchemy import MetaData
+from sqlmodel import SQLModel
+
+from models.tables.changes import OrderChange
+from models.tables.orders import Folder, Order, OrderHistory, OrderItem, RejectedOrder
+from models.tables.outbox import Handover, Shipment
+from models.tables.rules import FulfillerMap, Rule, RuleEventRow
+from models.tables.runs import Backfill, BackfillWindow, ImportRun, Lease, RequestPace, ScanMark
+from models.tables.watches import WatchRow
+
+metadata: MetaData = SQLModel.metadata
+
+__all__ = [
+    "Backfill",
+    "BackfillWindow",
+    "Folder",
+    "FulfillerMap",
+    "Handover",
+    "ImportRun",
+    "Lease",
+    "Order",
+    "OrderChange",
+    "OrderHistory",
+    "OrderItem",
+    "RejectedOrder",
+    "RequestPace",
+    "Rule",
+    "RuleEventRow",
+    "ScanMark",
+    "Shipment",
+    "WatchRow",
+    "metadata",
+]
