@@ -1,7 +1,7 @@
 """Prefect's server application behind our layers, and no way to start it without them.
 
 Prefect's own server answers everybody who reaches its port: each web page that is open in a browser of this
-machine could read tokens and start commands (measured with 3.8.8).
+machine could read tokens and start commands (``prefect_patches.SEEN_NEEDED``).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from prefect.settings import get_current_settings
 from deployments.cli.output import say
 from deployments.stack.asgi import Application, Receive, Scope, Send, answer_with_text, is_at_or_below
 from deployments.stack.password import PasswordNeededError, require_password
+from deployments.stack.prefect_patches import original, replace
 from deployments.stack.retry_when_locked import AskAgain
 from deployments.stack.same_origin import Policy, SameOrigin
 from models.errors import ExitCode
@@ -31,12 +32,12 @@ _PAGES_ABOUT_THE_API = ("/docs", "/docs/oauth2-redirect", "/redoc")
 
 def guard() -> None:
     """Let this process start Prefect servers behind our layers, and no others."""
-    make: Callable[..., Any] = vars(server)["create_app"]
+    make: Callable[..., Any] = original(server, "create_app")
 
     def create_app(*args: Any, **options: Any) -> SameOrigin:
         return guarded(make(*args, **options))
 
-    vars(server).update(create_app=create_app, RequestLimitMiddleware=RequestLimit)
+    replace(server, create_app=create_app, RequestLimitMiddleware=RequestLimit)
     _check_what_is_started()
 
 
@@ -102,7 +103,7 @@ class RequestLimit(server.RequestLimitMiddleware):
 
 def _check_what_is_started() -> None:
     """Let `server start` refuse what would not be behind our layers, or open to other machines."""
-    start: Callable[..., None] = vars(_server_utils)["_run_in_foreground"]
+    start: Callable[..., None] = original(_server_utils, "_run_in_foreground")
 
     def start_checked(
         console: Any,
@@ -128,7 +129,7 @@ def _check_what_is_started() -> None:
     def start_in_background(*_args: Any, **_options: Any) -> None:
         _refuse("--background: that server would not be protected; let a service manager start it")
 
-    vars(_server_utils).update(_run_in_foreground=start_checked, _run_in_background=start_in_background)
+    replace(_server_utils, _run_in_foreground=start_checked, _run_in_background=start_in_background)
 
 
 def _refuse(reason: str) -> NoReturn:

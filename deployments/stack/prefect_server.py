@@ -1,8 +1,8 @@
 """The Prefect server as `prefect server` runs it, and more: it refuses settings that no run could use.
 
 Prefect's own server saves a block unseen, and its page for editing one sends the values in place of the
-schema, so that nothing is refused (measured with 3.8.8). Here both are checked: the form shows each field's
-problem, and a save that did not ask before is undone and answered with 400 and the reason.
+schema, so that nothing is refused (``prefect_patches.SEEN_NEEDED``). Here both are checked: the form shows
+each field's problem, and a save that did not ask before is undone and answered with 400 and the reason.
 
 Nor does it ask who sends a request; here only those are answered who should be (``guarded_server``).
 """
@@ -25,6 +25,7 @@ from pydantic import ValidationError
 from deployments.cli.exit_codes import message_of
 from deployments.cli.output import say
 from deployments.stack.guarded_server import guard
+from deployments.stack.prefect_patches import PatchError, original, replace, version_warning
 from models.alerts import AlertWebhook
 from models.blocks import Integration
 from models.errors import ExitCode
@@ -46,9 +47,9 @@ _TELLING = {
 
 def refuse_invalid_settings() -> None:
     """Check integrations and fulfillers of this process's server, from now on."""
-    create: Any = block_documents.create_block_document
-    update: Any = block_documents.update_block_document
-    validate: Callable[..., list[SchemaError]] = vars(schemas)["validate"]
+    create = original(block_documents, "create_block_document")
+    update = original(block_documents, "update_block_document")
+    validate: Callable[..., list[SchemaError]] = original(schemas, "validate")
 
     async def checked_create(*, session: Any, block_document: Any) -> Any:
         created = await create(session=session, block_document=block_document)
@@ -68,8 +69,8 @@ def refuse_invalid_settings() -> None:
             return _problems(block, values)
         return validate(values, schema, **options)
 
-    vars(block_documents).update(create_block_document=checked_create, update_block_document=checked_update)
-    vars(schemas).update(validate=checked_form)
+    replace(block_documents, create_block_document=checked_create, update_block_document=checked_update)
+    replace(schemas, validate=checked_form)
 
 
 async def _check_saved(session: Any, block_document_id: UUID) -> None:
@@ -111,7 +112,7 @@ def _problems(block: type[Block], values: Mapping[str, Any]) -> list[SchemaError
 def wait_briefly_for_the_lock() -> None:
     """Let SQLite wait seconds for its lock, not Prefect's minute.
 
-    The server was seen to stand still while a connection waited for the lock (3.8.8): its main thread
+    The server was seen to stand still while a connection waited for the lock: its main thread
     waited for that connection's mutex. What waited too long is asked again (``ask_again_when_locked``).
     """
     configuration = configurations.AioSqliteConfiguration
@@ -133,9 +134,15 @@ def main() -> None:
     except ValidationError as error:
         say(f"Error: {message_of(error)}")
         sys.exit(ExitCode.BAD_INPUT)
-    wait_briefly_for_the_lock()
-    refuse_invalid_settings()
-    guard()
+    if warning := version_warning():
+        say(f"Warning: {warning}")
+    try:
+        wait_briefly_for_the_lock()
+        refuse_invalid_settings()
+        guard()
+    except PatchError as error:
+        say(f"Error: {error}")
+        sys.exit(error.exit_code)
     app()
 
 

@@ -179,8 +179,8 @@ def test_every_environment_variable_is_documented() -> None:
     assert {name: documented[f"`{name}`"] for name in PREFECT_DEFAULTS} == {
         name: f"`{value}`" for name, value in PREFECT_DEFAULTS.items()
     }
-    for pool in prefect_yaml()["definitions"].values():
-        assert {f"`{name}`" for name in pool["job_variables"]["env"]} <= set(documented)
+    pool = prefect_yaml()["definitions"]["work_pool"]
+    assert {f"`{name}`" for name in pool["job_variables"]["env"]} <= set(documented)
 
 
 def seconds_of(value: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from fnmatch import fnmatch
+from importlib.metadata import version
 from typing import Any
 
 import pytest
@@ -39,3 +40,8 @@ def test_the_trigger_starts_sending_to_the_fulfiller_of_the_event() -> None:
     assert trigger["expect"] == [ORDERS_QUEUED]
     assert fnmatch(f"{FULFILLER}.acme", trigger["match"]["prefect.resource.id"])
     assert trigger["parameters"] == {"fulfiller": "{{ event.payload.fulfiller }}"}
+
+
+def test_deployments_bear_the_version_of_the_package() -> None:
+    deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text("utf-8"))["deployments"]
+    assert {deployment["version"] for deployment in deployments} == {version("podos-order-desk")}
