@@ -13,7 +13,7 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 
 from flows.import_orders import react, recorded_import
-from flows.runs import final_state, observer, run_each, show_progress
+from flows.runs import final_state, observer, run_each, show_progress, unobserved
 from flows.sync_tracking import sync
 from models.blocks import Integration
 from models.forms import Reconcile
@@ -185,7 +185,7 @@ async def _fix(done: Compared, look: Reconciliation, run: ImportRunContext, rese
 async def _sync(name: str, integration: Integration, look: Reconciliation, resent: Resent) -> None:
     """Send again at once; a sync that is at work meanwhile, or the next one, does it as well."""
     try:
-        with suppress(LeaseHeldError):
+        with suppress(LeaseHeldError), unobserved():
             await sync(name, integration)
     finally:
         _count_sent(look, resent)

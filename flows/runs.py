@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -66,6 +66,16 @@ class Observer:
 
 
 observer: ContextVar[Observer | None] = ContextVar("observer", default=None)
+
+
+@contextmanager
+def unobserved() -> Iterator[None]:
+    """Hide from the observer what a run does on the side."""
+    token = observer.set(None)
+    try:
+        yield
+    finally:
+        observer.reset(token)
 
 
 def show_progress(what: str, name: str, report: Report) -> None:

@@ -8,15 +8,14 @@ from importlib.resources import files
 from typing import Annotated, ClassVar, Literal
 from zoneinfo import ZoneInfo
 
-import pycountry
 from prefect.blocks.core import Block
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+from models.countries import COUNTRIES, country_code
 from models.filters import CountryMode, ImportSettings
 from models.shipments import MAX_COURIER_LENGTH, SyncSettings
 from models.web_address import PODOS_BASE_URL, checked_base_url
 
-COUNTRIES: tuple[str, ...] = tuple(sorted(country.alpha_2 for country in pycountry.countries))
 # From the pinned package, not the machine: the block's form must be the same on every worker.
 TIME_ZONES: tuple[str, ...] = tuple(sorted(files("tzdata").joinpath("zones").read_text("utf-8").split()))
 
@@ -36,9 +35,10 @@ class Status(StrEnum):
 
 
 def _known_country(code: str) -> str:
-    if code.upper() not in COUNTRIES:
+    known = country_code(code)
+    if known is None:
         raise ValueError(f"country {code!r} is not an ISO 3166-1 alpha-2 code such as GB or US")
-    return code.upper()
+    return known
 
 
 def _known_time_zone(name: str) -> str:

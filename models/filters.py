@@ -57,6 +57,7 @@ class ImportSettings:
             "statuses": sorted({status.casefold() for status in self.statuses}),
             "country_mode": self.country_mode.value if self.countries else None,
             "countries": sorted({country.casefold() for country in self.countries}),
+            **({"country_rule": COUNTRY_RULE} if self.countries else {}),
             "first_import_at": first.isoformat() if first else None,
             "frozen_rule": FROZEN_RULE,
         }
@@ -67,4 +68,5 @@ class ImportSettings:
         return json.loads(json.dumps(asdict(self), default=str))  # type: ignore[no-any-return]
 
 
+COUNTRY_RULE = "names and codes are the same, a word that is none is let in"
 FROZEN_RULE = "frozen fulfillments are held"

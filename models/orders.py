@@ -25,7 +25,10 @@ class NewItem(msgspec.Struct, gc=False):
 
 
 class NewOrder(msgspec.Struct, gc=False):
-    """One order, its columns named as in the table ``orders``."""
+    """One order, its columns named as in the table ``orders``.
+
+    ``attention`` is why a person must look at it, ``remarks`` are lines for its history.
+    """
 
     source_id: str
     order_number: str
@@ -56,3 +59,4 @@ class NewOrder(msgspec.Struct, gc=False):
     extras: dict[str, Any] | None
     items: list[NewItem]
     attention: str | None
+    remarks: tuple[str, ...] = ()

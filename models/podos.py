@@ -8,6 +8,7 @@ leave out what the published schema requires; what an order cannot do without is
 from __future__ import annotations
 
 from datetime import datetime
+from typing import NamedTuple
 
 import msgspec
 
@@ -160,6 +161,19 @@ class Fulfillment(Wire):
     packing_notes: list[PackingNote] | None = None
     additional_files: list[AdditionalFile] | None = None
     source_platform: Platform | None = None
+
+
+class Remarks(NamedTuple):
+    """What was not taken as podOS sent it: lines for the history, and those that a person must see."""
+
+    history: list[str]
+    attention: list[str]
+
+
+class MendedFulfillment(Fulfillment):
+    """A fulfillment of which something was left out or replaced. It is never decoded, always made."""
+
+    remarks: Remarks | None = None
 
 
 class Page(Wire):

@@ -136,6 +136,7 @@ def start_run(engine: Engine, name: str, *, lease_name: str, started_at: datetim
         "started_at": started_at,
         "counts": {},
         "needs_attention": 0,
+        "settings": {},
         **columns,
     }
     with writing(engine) as connection:

@@ -231,7 +231,13 @@ def _write(connection: Connection, prepared: Prepared, run: ImportRunContext, no
     result = _judge(connection, prepared, settings.project, there)
     note_event(connection, inserted.values(), RuleEvent.IMPORTED, now=now)
     notes = [(inserted[problem.source_id], "needs attention", problem.reason) for problem in result.attention]
-    add_history(connection, notes, at=now)
+    remarks = [
+        (inserted[order.source_id], "left out or replaced", line)
+        for order in prepared.orders
+        if order.remarks and order.source_id in inserted
+        for line in order.remarks
+    ]
+    add_history(connection, [*remarks, *notes], at=now)
     _write_rejected(connection, prepared, result, run, now)
     if prepared.again:
         result.changes = note_changes(

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from models.podos import Application, Fulfillment, FulfillmentItem
 from tasks.imports.values import clean, identifier
+from tasks.podos.lenient import is_no_date
 
 PRINT_KEYS = (
     "print_url",
@@ -28,7 +29,7 @@ def print_metadata(items: Sequence[FulfillmentItem]) -> list[dict[str, str]]:
         (index, application)
         for index, item in enumerate(items)
         for application in item.applications or ()
-        if clean(application.deleted_at) is None
+        if not is_withdrawn(application)
     ]
     metadata: list[dict[str, str]] = [{} for _ in items]
     numbers = numbered_within([index for index, _ in prints])
@@ -37,6 +38,11 @@ def print_metadata(items: Sequence[FulfillmentItem]) -> list[dict[str, str]]:
         if number == 1 and (sku := sku_of(items[index])):
             metadata[index]["print_sku"] = sku
     return metadata
+
+
+def is_withdrawn(application: Application) -> bool:
+    """Return whether a print was taken back; a zero date, as PHP and MySQL write none, does not say so."""
+    return application.deleted_at is not None and not is_no_date(application.deleted_at)
 
 
 def numbered_within(owners: Sequence[int]) -> list[int]:
@@ -106,7 +112,7 @@ def attention_reason(row: Fulfillment) -> str | None:
         return None
     missing = []
     for position, item in enumerate(row.items or (), 1):
-        active = [print_ for print_ in item.applications or () if clean(print_.deleted_at) is None]
+        active = [print_ for print_ in item.applications or () if not is_withdrawn(print_)]
         for number, print_ in enumerate(active, 1):
             if clean(print_.design) is None:
                 missing.append(f"item {position}, print {number}")

@@ -18,7 +18,9 @@ from tasks.desk.sql import insert_new, texts_in
 from tasks.desk.tables import ITEMS, ORDERS
 from tasks.imports.changes import address_digest, artwork_digest
 
-_OWN_COLUMNS = tuple(name for name in NewOrder.__struct_fields__ if name not in {"items", "attention"})
+_OWN_COLUMNS = tuple(
+    name for name in NewOrder.__struct_fields__ if name not in {"items", "attention", "remarks"}
+)
 _CREATED, _UPDATED, _VALUE, _EXTRAS = (
     _OWN_COLUMNS.index(name) for name in ("podos_created_at", "podos_updated_at", "declared_value", "extras")
 )

@@ -12,12 +12,12 @@ from prefect.cache_policies import NO_CACHE
 
 from models.filters import CountryMode, ImportSettings
 from models.orders import NewItem, NewOrder
-from models.podos import Fulfillment, FulfillmentItem
+from models.podos import Fulfillment, FulfillmentItem, MendedFulfillment
 from models.reports import Outcome
 from models.tables.orders import MAX_ORDER_NUMBER_LENGTH
 from models.upstream import RemoteOrder
 from tasks.imports.prints import attention_reason, print_metadata, sku_of
-from tasks.imports.values import amount_of, clean, country_of, fold, identifier
+from tasks.imports.values import amount_of, clean, country_of, fold, identifier, names_no_country
 from tasks.podos.parsing import Unreadable
 from tasks.podos.scan import Batch
 from tasks.prefect_api.foreign_errors import in_own_words
@@ -95,7 +95,7 @@ def skip_reasons(
             return Outcome.BEFORE_FIRST_IMPORT_DATE
         if fold(row.status) not in statuses:
             return Outcome.STATUS
-        if countries and (fold(country_of(row)) in countries) is not is_wanted:
+        if countries and not names_no_country(row) and (fold(country_of(row)) in countries) is not is_wanted:
             return Outcome.COUNTRY
         return Outcome.FROZEN if row.frozen else None
 
@@ -167,8 +167,28 @@ def _to_order(row: Fulfillment, items: list[NewItem], settings: ImportSettings) 
         source_platform=clean(row.source_platform.name) if row.source_platform else None,
         extras=_extras(row),
         items=items,
-        attention=attention_reason(row),
+        attention=_attention(row),
+        remarks=_remarks(row),
     )
+
+
+def _attention(row: Fulfillment) -> str | None:
+    """Return why a person must look at an order, in words that may go into Prefect; None if all is well."""
+    reasons = list(row.remarks.attention) if isinstance(row, MendedFulfillment) and row.remarks else []
+    if names_no_country(row):
+        reasons.append("the country is none that is known")
+    if reason := attention_reason(row):
+        reasons.append(reason)
+    return "; ".join(reasons) or None
+
+
+def _remarks(row: Fulfillment) -> tuple[str, ...]:
+    """Return what the history says of an order that the desk does not keep as podOS sent it."""
+    remarks = list(row.remarks.history) if isinstance(row, MendedFulfillment) and row.remarks else []
+    sent, kept = clean(row.shipping_address.country) if row.shipping_address else None, country_of(row)
+    if sent and kept != sent.upper():
+        remarks.append(f"shippingAddress, country is {sent!r}: it is taken as {kept}")
+    return tuple(remarks)
 
 
 def _order_number(settings: ImportSettings, reference: str) -> str:

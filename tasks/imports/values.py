@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from functools import lru_cache
 
+from models.countries import country_code
 from models.podos import Fulfillment, Price
 from tasks.visible_text import visible
 
@@ -19,9 +20,15 @@ def clean(text: str | None) -> str | None:
 
 
 def country_of(row: Fulfillment) -> str | None:
-    """Return the country shipped to, as ISO 3166-1 writes it: in upper case."""
+    """Return the country shipped to: its two-letter code, or in upper case what can't be told for one."""
     country = clean(row.shipping_address.country) if row.shipping_address else None
-    return country.upper() if country else None
+    return (country_code(country) or country.upper()) if country else None
+
+
+def names_no_country(row: Fulfillment) -> bool:
+    """Return whether podOS wrote something for a country that is none."""
+    country = clean(row.shipping_address.country) if row.shipping_address else None
+    return country is not None and country_code(country) is None
 
 
 def identifier(text: str | None) -> str | None:

@@ -8,24 +8,22 @@ import math
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
 
 from models.errors import AppError
-from models.podos import Fulfillment, Page, Price, RawPage
+from models.podos import Fulfillment, MendedFulfillment, Page, Price, RawPage, Remarks
+from tasks.podos.lenient import amount_of, read_leniently
 from tasks.podos.raw_json import BrokenJsonError, rows_of_page, shallow_fields
 
 _NOT_TEXT = "its text is not valid Unicode, a number is out of range, or it is nested too deep"
 MAX_ID_LENGTH = 200
 """PostgreSQL can't index texts of a few thousand bytes: one such row would stop its whole batch."""
-MAX_AMOUNT_LENGTH = 100
-"""What was looked at is remembered: long texts would fill the memory."""
+MAX_QUANTITY = 1_000_000
 _PAGE = msgspec.json.Decoder(Page)
 _RAW_PAGE = msgspec.json.Decoder(RawPage)
 _ROW = msgspec.json.Decoder(Fulfillment)
-_AMOUNT = re.compile(r"\s*-?\d{1,14}(\.\d{1,10})?\s*|\s*")
 _SHAPE = re.compile(r"Expected `(?P<wanted>[^`]+)`, got `(?P<given>[^`]+)` - at `(?P<place>[^`]+)`")
 _WORDS = {
     "array": "a list",
@@ -37,7 +35,6 @@ _WORDS = {
     "str": "text",
     "datetime": "a date",
 }
-_DATES = ("createdAt", "updatedAt")
 _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -91,7 +88,7 @@ def parse_page(body: bytes) -> ParsedPage:
     except _UNDECODABLE:
         return _parse_row_by_row(body)
     for row in page.fulfillments:
-        if _is_naive(row) or problem_of(row):
+        if _is_naive(row) or _needs_mending(row) or problem_of(row):
             return _parse_row_by_row(body)
     return ParsedPage(page.fulfillments, _page_number(page.next_page_token))
 
@@ -101,10 +98,10 @@ def parse_row(raw: bytes) -> Row:
     try:
         row = _ROW.decode(raw)
     except msgspec.ValidationError as error:
-        return _parse_other_dates(raw, in_words(error))
+        return _parse_leniently(raw, in_words(error))
     except _UNDECODABLE:
-        return _unreadable(raw, _NOT_TEXT)
-    return _checked(row, raw)
+        return _parse_leniently(raw, _NOT_TEXT)
+    return _parse_leniently(raw, _NOT_TEXT) if _needs_mending(row) else _checked(row, raw)
 
 
 def in_words(error: msgspec.ValidationError) -> str:
@@ -129,15 +126,20 @@ def problem_of(row: Fulfillment) -> str | None:
         return "it has no createdAt"
     if not (_is_plausible(row.created_at) and _is_plausible(row.updated_at)):
         return "createdAt or updatedAt is not a date of this age"
-    if not _is_amount(row.declared_value):
-        return "declaredValue.amount is not a decimal number"
     for position, item in enumerate(row.items or (), 1):
         quantity = item.quantity
-        if quantity is None or not 0 < quantity <= 1_000_000 or quantity != int(quantity):
+        if quantity is None or quantity < 0 or quantity != int(quantity):
             return f"the quantity of item {position} is not a whole number above 0"
-        if not _is_amount(item.declared_value):
-            return f"declaredValue.amount of item {position} is not a decimal number"
+        if quantity > MAX_QUANTITY:
+            return f"the quantity of item {position} is above the limit of {MAX_QUANTITY:,}"
     return None
+
+
+def _needs_mending(row: Fulfillment) -> bool:
+    """Return whether a row of the right shape holds what is left out or written anew."""
+    if not _is_amount(row.declared_value):
+        return True
+    return any(item.quantity == 0 or not _is_amount(item.declared_value) for item in row.items or ())
 
 
 def _is_id(text: str) -> bool:
@@ -145,14 +147,11 @@ def _is_id(text: str) -> bool:
 
 
 def _is_amount(price: Price | None) -> bool:
-    if price is None or price.amount is None:
-        return True
-    return len(price.amount) <= MAX_AMOUNT_LENGTH and _is_decimal(price.amount)
+    return price is None or price.amount is None or _is_decimal(price.amount)
 
 
-@lru_cache(maxsize=4096)
 def _is_decimal(text: str) -> bool:
-    return _AMOUNT.fullmatch(text) is not None
+    return not text.strip() or amount_of(text) == text.strip()
 
 
 def _parse_row_by_row(body: bytes) -> ParsedPage:
@@ -188,21 +187,37 @@ def _strictly(raw: bytes) -> bytes:
         return raw
 
 
-def _parse_other_dates(raw: bytes, reason: str) -> Row:
-    """Try once more with dates in another ISO 8601 form than RFC 3339 (``+0000`` without its colon)."""
-    fields = _fields(raw)
-    dates = {name: _instant(fields.get(name)) for name in _DATES if isinstance(fields.get(name), str)}
-    if not any(dates.values()):
+def _parse_leniently(raw: bytes, reason: str) -> Row:
+    """Return a row with what can be read of it, and remarks about the rest."""
+    found = read_leniently(raw)
+    if found is None:
         return _unreadable(raw, reason)
-    known = {name: date.isoformat() for name, date in dates.items() if date}
+    mended, remarks = found
     try:
         # Not msgspec.convert: it would let NaN and lone surrogates through.
-        row = _ROW.decode(json.dumps({**fields, **known}))
+        row = _ROW.decode(mended)
     except msgspec.ValidationError as error:
         return _unreadable(raw, in_words(error))
     except _UNDECODABLE:
         return _unreadable(raw, _NOT_TEXT)
-    return _checked(row, raw)
+    _leave_out_empty_lines(row, remarks)
+    checked = _checked(row, raw)
+    if isinstance(checked, Unreadable) or not remarks.history:
+        return checked
+    values = {name: getattr(row, name) for name in row.__struct_fields__}
+    return MendedFulfillment(**values, remarks=remarks)
+
+
+def _leave_out_empty_lines(row: Fulfillment, remarks: Remarks) -> None:
+    """Leave out the lines of quantity 0, which a merchant refunded."""
+    lines = row.items or []
+    empty = [position for position, item in enumerate(lines, 1) if item.quantity == 0]
+    if not empty:
+        return
+    row.items = [item for item in lines if item.quantity != 0]
+    remarks.history.extend(f"item {position} has quantity 0: it is left out" for position in empty)
+    if not row.items:
+        remarks.attention.append("every item has quantity 0")
 
 
 def _checked(row: Fulfillment, raw: bytes) -> Row:

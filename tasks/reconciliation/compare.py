@@ -102,9 +102,9 @@ def compare_batch(batch: Batch, look: Reconciliation) -> Compared:
         here = orders_here(connection, project, ids)
         batch.known = frozenset(here)
         prepared = prepare(batch, look.settings)
-        write_rejected = rejected_among(connection, project, [order.source_id for order in prepared.orders])
+        rejected = rejected_among(connection, project, [order.source_id for order in prepared.orders])
     done = Compared(prepared, len(batch), here)
-    done.findings += _not_here(batch, prepared, write_rejected, look)
+    done.findings += _not_here(batch, prepared, rejected, look)
     for row in batch.unreadable:
         if order := here.get(row.id or ""):
             why = (Difference.UNREADABLE_THERE, order.source_id, order.id, order.order_number, row.reason)
@@ -116,12 +116,12 @@ def compare_batch(batch: Batch, look: Reconciliation) -> Compared:
 
 
 def _not_here(
-    batch: Batch, prepared: Prepared, write_rejected: set[str], look: Reconciliation
+    batch: Batch, prepared: Prepared, rejected: set[str], look: Reconciliation
 ) -> Iterator[Finding]:
     changed = {row.id: row.updated_at for row in batch.fulfillments}
     numbers = {order.source_id: order.order_number for order in prepared.orders}
     for source_id, outcome in (prepared.skipped | dict.fromkeys(numbers)).items():
-        was = source_id in write_rejected
+        was = source_id in rejected
         why, detail = why_not_here(outcome, changed[source_id], look.mark, was_rejected=was)
         yield Finding(why, source_id, None, numbers.get(source_id), detail)
 

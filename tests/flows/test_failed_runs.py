@@ -51,7 +51,7 @@ RUNS = [
     Run("send-orders", ("send",), "flows.send_orders.hand_over"),
     Run("send-orders", ("send", "--to", "press"), "flows.send_orders.publish_send_report"),
     Run("reconcile", ("reconcile",), "flows.reconcile_orders.publish_reconcile_report"),
-    Run("reconcile", ("reconcile", "--fix", "--json"), "flows.reconcile_orders.recorded"),
+    Run("reconcile", ("reconcile", "--fix", "--json"), "flows.reconcile_orders.recorded_import"),
     Run("backfill-orders", ("backfill", "--since", SINCE), "flows.backfill_orders.check_workers"),
     Run("", ("rules", "run", "Hold", "--folder", "New"), "tasks.rules.apply._look"),
     Run("", ("move", "desk:1", "--to", "Closed"), "tasks.rules.apply.apply_rules"),

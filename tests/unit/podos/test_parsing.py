@@ -133,23 +133,17 @@ def test_an_absent_next_page_is_the_last_page() -> None:
         ({"status": None}, "it has no status"),
         ({"status": " "}, "it has no status"),
         ({"createdAt": None}, "it has no createdAt"),
-        ({"declaredValue": {"amount": "abc"}}, "declaredValue.amount is not a decimal number"),
-        ({"declaredValue": {"amount": "1e5"}}, "declaredValue.amount is not a decimal number"),
-        ({"declaredValue": {"amount": "NaN"}}, "declaredValue.amount is not a decimal number"),
-        ({"declaredValue": {"amount": "Infinity"}}, "declaredValue.amount is not a decimal number"),
-        ({"declaredValue": {"amount": "1,50"}}, "declaredValue.amount is not a decimal number"),
-        ({"declaredValue": {"amount": "1."}}, "declaredValue.amount is not a decimal number"),
-        (
-            {"items": [item(), item(declaredValue={"amount": "1e5"})]},
-            "declaredValue.amount of item 2 is not a decimal number",
-        ),
         *[
             (
                 {"items": [item(), item(quantity=quantity)]},
                 "the quantity of item 2 is not a whole number above 0",
             )
-            for quantity in (0, -1, 2.5, None, 10_000_000)
+            for quantity in (-1, 2.5, None)
         ],
+        (
+            {"items": [item(), item(quantity=2_147_483_648)]},
+            "the quantity of item 2 is above the limit of 1,000,000",
+        ),
     ],
 )
 def test_what_an_order_can_not_do_without_is_named(changes: dict[str, Any], reason: str) -> None:
@@ -162,13 +156,9 @@ def test_what_an_order_can_not_do_without_is_named(changes: dict[str, Any], reas
         ({"items": 7}, "items"),
         ({"items": [item(quantity=SECRET)]}, "quantity"),
         ({"items": [None]}, "items[0]"),
-        ({"shippingAddress": SECRET}, "shippingAddress"),
-        ({"shippingAddress": {"contactName": [SECRET]}}, "shippingAddress.contactName"),
         ({"id": 7}, "id"),
         ({"createdAt": 1767225600}, "createdAt"),
         ({"createdAt": SECRET}, "createdAt"),
-        ({"frozen": SECRET}, "frozen"),
-        ({"declaredValue": {"amount": 19.9}}, "declaredValue.amount"),
     ],
 )
 def test_a_broken_shape_names_the_place_and_no_value(changes: dict[str, Any], place: str) -> None:
