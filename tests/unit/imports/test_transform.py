@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -111,6 +112,43 @@ def test_the_country_filter(
 ) -> None:
     settings = replace(SETTINGS, country_mode=mode, countries=countries)
     assert reason(settings, **to(country)) is (None if is_in else Outcome.COUNTRY)
+
+
+@pytest.mark.parametrize("mode", list(CountryMode))
+@pytest.mark.parametrize("country", ["Atlantis", "ZZ", "G B"])
+def test_a_country_that_is_none_is_never_outside_a_filter_and_is_told(
+    mode: CountryMode, country: str
+) -> None:
+    settings = replace(SETTINGS, country_mode=mode, countries=("GB",))
+    assert reason(settings, **to(country)) is None
+    order = one_order(settings, **to(country))
+    assert (order.ship_country, order.attention) == (country.upper(), "the country is none that is known")
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"), [("UK", "GB"), ("United Kingdom", "GB"), ("EL", "GR"), ("Kosovo", "XK")]
+)
+def test_a_country_by_another_name_is_the_same_for_filter_and_desk(sent: str, kept: str) -> None:
+    settings = replace(SETTINGS, countries=(kept,))
+    assert reason(settings, **to(sent)) is None
+    assert reason(replace(settings, country_mode=CountryMode.INVERTED), **to(sent)) is Outcome.COUNTRY
+    order = one_order(settings, **to(sent))
+    assert (order.ship_country, order.attention) == (kept, None)
+    assert order.remarks == (f"shippingAddress, country is {sent!r}: it is taken as {kept}",)
+
+
+def test_a_code_in_other_case_is_no_remark() -> None:
+    assert one_order(**to("gb")).remarks == ()
+
+
+def test_what_was_left_out_is_for_the_history_and_what_matters_for_a_person() -> None:
+    wire = {"id": "s-1", "status": "paid", "createdAt": CREATED, "frozen": "maybe", "packageWeight": "heavy"}
+    parsed = parse_row(json.dumps(wire).encode())
+    assert isinstance(parsed, Fulfillment)
+    (order,) = to_orders([parsed], SETTINGS)
+    frozen = "frozen is text, not yes or no: it is left out"
+    assert order.remarks == (frozen, "packageWeight is text, not a number: it is left out")
+    assert order.attention == frozen
 
 
 def test_an_order_without_address_has_no_country() -> None:

@@ -1,0 +1,53 @@
+"""A country is known by its code or its English name, as shops and people write it."""
+
+from __future__ import annotations
+
+import pycountry
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.countries import COUNTRIES, country_code
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        *(
+            ("GB", "GB"),
+            ("gb", "GB"),
+            (" Gb ", "GB"),
+            ("GBR", "GB"),
+            ("UK", "GB"),
+            ("U.K.", "GB"),
+            ("England", "GB"),
+        ),
+        *(("EL", "GR"), ("XK", "XK"), ("Kosovo", "XK"), ("USA", "US"), ("U.S.A.", "US")),
+        *(("United Kingdom", "GB"), ("united  kingdom", "GB"), ("The Netherlands", "NL"), ("Türkiye", "TR")),
+        *(("Turkey", "TR"), ("Côte d'Ivoire", "CI"), ("Cote d’Ivoire", "CI"), ("Ivory Coast", "CI")),
+        *(
+            ("South Korea", "KR"),
+            ("Czech Republic", "CZ"),
+            ("Czechia", "CZ"),
+            ("Viet Nam", "VN"),
+            ("Vietnam", "VN"),
+        ),
+        *(("Bosnia & Herzegovina", "BA"), ("Taiwan", "TW"), ("Russia", "RU"), ("Bolivia", "BO")),
+        *(("", None), ("ZZ", None), ("Atlantis", None), ("1", None), ("G B", None), ("GB1", None)),
+    ],
+)
+def test_what_people_write(text: str, code: str | None) -> None:
+    assert country_code(text) == code
+
+
+def test_every_code_and_name_of_the_list_is_known() -> None:
+    for country in pycountry.countries:
+        assert country_code(country.alpha_2) == country.alpha_2
+        assert country_code(country.alpha_3) == country.alpha_2
+        assert country_code(country.name) == country.alpha_2
+    assert set(COUNTRIES) == {country.alpha_2 for country in pycountry.countries} | {"XK"}
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_a_country_or_none(text: str) -> None:
+    assert country_code(text) in {None, *COUNTRIES}
