@@ -20,6 +20,8 @@ from tasks.desk.errors import DeskError, DeskSettingsError, RetriableDeskError
 BUSY_TIMEOUT_SECONDS = 30
 _MIGRATION_LOCK = 0x6465736B  # "desk": the advisory lock that migrating processes share
 _WRITE = "desk_write"
+_SESSION = ("DateStyle = 'ISO, YMD'", "TimeZone = 'UTC'", "standard_conforming_strings = on")
+"""What reading times and writing texts needs. A pooler between keeps these as its client set them."""
 
 
 def open_desk(url: str) -> Engine:
@@ -84,8 +86,10 @@ def make_engine(url: str, *, with_file: bool = True, keeps_open: bool = True) ->
                 hide_parameters=True,
                 pool_pre_ping=True,
                 json_deserializer=read_json,
+                connect_args={"client_encoding": "UTF8"},
             )
-            event.listen(engine, "connect", _set_up_postgresql)
+            # Before SQLAlchemy asks for the version: even that can't be read in some encodings.
+            event.listen(engine, "connect", _set_up_postgresql, insert=True)
             return engine
         engine = create_engine(
             parsed,
@@ -122,6 +126,21 @@ def make_file(database: str | None) -> None:
 
 
 def _set_up_postgresql(connection: Any, _record: object) -> None:
+    """Let a session be what the desk needs, whatever its role and database have set.
+
+    Raises:
+        DeskSettingsError: the database can't keep every text.
+    """
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise DeskSettingsError(
+            f"the desk's database has the encoding {encoding}, which can't keep every name and address: "
+            "make another one with CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0"
+        )
+    connection.autocommit = True
+    for setting in _SESSION:
+        connection.execute(f"SET {setting}")
+    connection.autocommit = False
     read_all_times(connection)
 
 
