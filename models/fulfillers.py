@@ -12,6 +12,7 @@ from models.handovers import SendSettings
 from models.web_address import checked_base_url
 
 MIN_SECRET_LENGTH = 16
+REFUSAL_FIELDS = "success, ok, error, errors, status"
 ORDER_DESK = "https://app.orderdesk.me/api/v2"
 
 
@@ -98,6 +99,24 @@ class WebhookFulfiller(Fulfiller):
         ge=0.0,
         le=1000.0,
     )
+
+    refusal_fields: str = Field(
+        default=REFUSAL_FIELDS,
+        title="Fields That Say No",
+        description=(
+            "Fields of an answer's JSON, between commas: where one says no, an order is not handed over, "
+            "though the answer is 200. Empty: the HTTP status alone counts."
+        ),
+        max_length=500,
+    )
+
+    @field_validator("refusal_fields")
+    @classmethod
+    def _fields_are_names(cls, value: str) -> str:
+        names = [name.strip() for name in value.split(",") if name.strip()]
+        if not all(name.isprintable() for name in names):
+            raise ValueError("write names of fields between commas, such as success, error")
+        return ", ".join(names)
 
     @field_validator("address")
     @classmethod

@@ -73,6 +73,9 @@ def add_webhook(
     timeout: Annotated[float | None, typer.Option(help="Timeout in seconds.")] = None,
     connections: Annotated[int | None, typer.Option(help="Posts at once.")] = None,
     requests_per_second: Annotated[float | None, typer.Option(help="The most posts per second.")] = None,
+    refusals: Annotated[
+        str | None, typer.Option(metavar="FIELDS", help="Fields of a 200 that can say no, a,b; NONE: none.")
+    ] = None,
     rotate: Annotated[
         bool | None,
         typer.Option(
@@ -93,6 +96,7 @@ def add_webhook(
         "timeout_seconds": timeout,
         "connections": connections,
         "requests_per_second": requests_per_second,
+        "refusal_fields": "" if refusals is not None and refusals.upper() == "NONE" else refusals,
     }
     _add("webhook", name, given | _common(move_to, read_only), "secret", rotate=rotate, as_json=as_json)
 

@@ -20,6 +20,9 @@ MAX_AGE_SECONDS = 300
 FAULTS = frozenset({"hang", "hang after taking", "cut", "cut after taking", "repeat", "repeat after taking"})
 """What a fault can be besides a status: no answer, or one that repeats the buyer's name wherever it can."""
 
+SAYS_NO = "says no"
+"""200 with JSON that says that the order was not taken."""
+
 
 class Receiver:
     """Takes orders on a port of this machine, in a thread of its own; use it with ``with``.
@@ -103,6 +106,11 @@ class Receiver:
         key = headers.get("idempotency-key", "")
         self.posts[key] += 1
         fault = self.faults.pop(0) if self.faults else self.always
+        if fault == SAYS_NO:
+            refusal = b'{"success": false, "message": "SKU unknown"}'
+            writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {len(refusal)}\r\n\r\n".encode() + refusal)
+            await writer.drain()
+            return True
         if isinstance(fault, str):
             if fault.endswith("after taking"):
                 self._take(key, headers, body)
@@ -145,7 +153,8 @@ class Receiver:
 def _repeating(body: bytes, status: int) -> bytes:
     """Return an answer whose reason phrase, header and texts are the buyer's name."""
     name = json.loads(body)["order"]["shipping"]["name"]
-    content = json.dumps({"reference": name, "error": f"no parcel for {name}"}).encode()
+    said = "error" if status >= 400 else "note"
+    content = json.dumps({"reference": name, said: f"no parcel for {name}"}).encode()
     head = f"HTTP/1.1 {status} No {name}\r\nX-Error: {name}\r\nContent-Length: {len(content)}\r\n\r\n"
     return head.encode("ascii", "replace") + content
 

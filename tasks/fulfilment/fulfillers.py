@@ -122,6 +122,7 @@ def open_channel(engine: Engine, name: str, fulfiller: Fulfiller) -> Channel:
                 previous_secret=previous.get_secret_value() if previous else None,
                 timeout_seconds=fulfiller.timeout_seconds,
                 connections=fulfiller.connections,
+                refusal_fields=[name for name in fulfiller.refusal_fields.split(", ") if name],
                 pace=RateLimiter(engine, f"fulfiller:{name}", rate) if rate else None,
             )
         case FolderFulfiller():

@@ -19,10 +19,12 @@ from tasks.fulfilment.channels.interface import (
     already_there,
     answer_of_status,
     authorities,
+    final,
     no_answer,
     reference_of,
     taken,
 )
+from tasks.fulfilment.channels.refusals import refusal_in
 from tasks.podos.retry import retry_after_seconds
 from tasks.response_limits import ACCEPT_ENCODING, TooLargeError, bounded
 
@@ -57,6 +59,7 @@ class Webhook:
         previous_secret: what signs as well, while the receiver is given a new secret.
         timeout_seconds: how long all of an answer is waited for.
         connections: how many posts may be under way at once.
+        refusal_fields: fields of an answer of success that can say no (see ``refusal_in``).
         pace: waits for the next turn, where there is a limit.
         clock: returns seconds since 1970.
     """
@@ -71,11 +74,13 @@ class Webhook:
         previous_secret: str | None = None,
         timeout_seconds: float = 30.0,
         connections: int = 8,
+        refusal_fields: Sequence[str] = (),
         pace: Callable[[], Awaitable[None]] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.lanes = connections
         self._secrets = [key.encode() for key in (secret, previous_secret) if key]
+        self._refusal_fields = tuple(refusal_fields)
         self._pace = pace
         self._clock = clock
         self._client = httpx.AsyncClient(
@@ -124,6 +129,9 @@ class Webhook:
             return no_answer(error)
         status = response.status_code
         if 200 <= status < 300:
+            if refusal := refusal_in(content, self._refusal_fields):
+                field, words = refusal
+                return final(f"the fulfiller answered HTTP {status}, but {field} in it says no", words)
             return taken(_reference(content))
         if status == CONFLICT:
             return already_there(_reference(content))

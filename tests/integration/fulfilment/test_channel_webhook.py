@@ -17,7 +17,7 @@ from tasks.desk.browse import find_order
 from tasks.fulfilment.channels.interface import RefusedError
 from tasks.fulfilment.channels.webhook import Webhook
 from tasks.fulfilment.send import Prepared
-from tasks.fulfilment.store import hold_order, release_order, resend_handovers
+from tasks.fulfilment.store import hold_order, list_handovers, release_order, resend_handovers
 from tasks.rules.maps import Problem
 from tests.support.documentation import ROOT
 from tests.support.sending import NOW, SECRET, queue, send, states
@@ -170,3 +170,15 @@ def test_a_post_that_was_signed_long_ago_is_refused(desk: Engine) -> None:
     with Receiver(SECRET) as receiver, pytest.raises(RefusedError):
         send(desk, lambda: Webhook(receiver.url, SECRET, clock=lambda: time.time() - 301))
     assert receiver.problems == ["the timestamp is old"]
+
+
+def test_an_answer_of_200_that_says_no_hands_nothing_over(desk: Engine) -> None:
+    queue(desk, 2)
+    with Receiver(SECRET, faults=["says no"]) as receiver:
+        run = send(
+            desk, lambda: Webhook(receiver.url, SECRET, connections=1, refusal_fields=["success", "error"])
+        )
+    (refused,) = list_handovers(desk, state=OutboxState.FAILED)
+    assert refused.reason == "the fulfiller answered HTTP 200, but success in it says no: SKU unknown"
+    assert run.report.counts[OutboxState.SENT] == 1
+    assert "SKU unknown" not in str(run.report.notes), "their words stay in the desk"
