@@ -31,6 +31,34 @@ FRAGMENTS = (
     f'"{CANARY}"',
 )
 """Pieces of JSON, or nearly, that can stand where a value is expected."""
+_NULLS: tuple[Any, ...] = ([], {}, "", None, False, 0, "null", "undefined")
+_NONSENSE: tuple[Any, ...] = (
+    *_NULLS,
+    True,
+    -7,
+    1.5,
+    CANARY,
+    [CANARY],
+    {"a": CANARY},
+    [[]],
+    "\ud83d",
+    "é" * 300,
+)
+DEFECTS: dict[str, tuple[Any, ...]] = {
+    **dict.fromkeys(("tracking", "packingNotes", "additionalFiles", "sourcePlatform", "deadline"), _NONSENSE),
+    **dict.fromkeys(
+        ("priorityLevel", "shippingMethod", "contactInformation", "merchantReference"), _NONSENSE
+    ),
+    **dict.fromkeys(("packageWeight", "serviceLevel", "declaredValue", "frozenReasons", "frozen"), _NONSENSE),
+    **dict.fromkeys(("shippingAddress", "shippingAddress.state", "shippingAddress.country"), _NONSENSE),
+    **dict.fromkeys(
+        ("items.metadata", "items.declaredValue", "items.applications", "items.notes"), _NONSENSE
+    ),
+    "declaredValue.amount": (20, 20.5, ".50", "20.", "+5", "GBP 3", True, [], None),
+    "items.quantity": ("2", " 3 ", 0, "0", 2.0),
+    "updatedAt": (None, "", "0000-00-00 00:00:00", "2026-11-23 10:15:00", "2026-11-23T10:15:00+0000"),
+}
+"""What must not lose an order, by its place."""
 BAD_BYTES = (b'"\xff"', b'"\xc3"', b'"\xed\xa0\x80"', b'"a\xe9b"')
 
 LONG = "".join(sha256(bytes([number])).hexdigest() for number in range(128))
@@ -98,12 +126,16 @@ def _of_kind(kind: str, schema: dict[str, Any]) -> st.SearchStrategy[Any]:
 
 
 class WireRow(NamedTuple):
-    """A row on the wire; ``order`` is what it says, where it must be readable, else None."""
+    """A row on the wire; ``order`` is what it says, where it must be readable, else None.
+
+    ``has_defect`` tells that it has small defects, which must not lose it.
+    """
 
     number: int
     raw: bytes
     id: str | None
     order: dict[str, Any] | None
+    has_defect: bool = False
 
 
 @st.composite
@@ -112,7 +144,9 @@ def pages(draw: st.DrawFn) -> list[WireRow]:
     some_ids = draw(st.lists(ids, min_size=2, max_size=3))
     order = draw(of_schema("Fulfillment"))
     kinds = draw(
-        st.lists(st.sampled_from(("whole", "schema", "broken", "broken", "junk")), min_size=2, max_size=6)
+        st.lists(
+            st.sampled_from(("whole", "defect", "schema", "broken", "broken", "junk")), min_size=2, max_size=6
+        )
     )
     return [_row(draw, number, kind, some_ids, deepcopy(order)) for number, kind in enumerate(kinds)]
 
@@ -130,6 +164,9 @@ def _row(draw: st.DrawFn, number: int, kind: str, some_ids: list[str], order: di
     make_whole(draw, order)
     if kind == "whole":
         return WireRow(number, _written(draw, order), id_, order)
+    if kind == "defect":
+        _make_defects(draw, order)
+        return WireRow(number, _written(draw, order), id_, None, has_defect=True)
     return _broken(draw, number, order)
 
 
@@ -140,6 +177,21 @@ def make_whole(draw: st.DrawFn, order: dict[str, Any]) -> None:
     for item in order["items"]:
         item["quantity"] = draw(st.integers(1, 1_000_000))
         item["declaredValue"] = {"amount": draw(amounts), "currencyCode": "GBP"}
+
+
+def _make_defects(draw: st.DrawFn, order: dict[str, Any]) -> None:
+    """Write one to three values as PHP, JavaScript and people do, or put nonsense into small fields."""
+    for _ in range(draw(st.integers(1, 3))):
+        place = draw(st.sampled_from(sorted(DEFECTS)))
+        holder: Any = order
+        *path, name = place.split(".")
+        for part in path:
+            holder = holder.get(part) if isinstance(holder, dict) else None
+        if place.startswith("items."):
+            for item in order["items"]:
+                item[name] = deepcopy(draw(st.sampled_from(DEFECTS[place])))
+        elif isinstance(holder, dict):
+            holder[name] = deepcopy(draw(st.sampled_from(DEFECTS[place])))
 
 
 def _broken(draw: st.DrawFn, number: int, order: dict[str, Any]) -> WireRow:
@@ -186,7 +238,7 @@ def usable_id(value: Any) -> str | None:
 
 def _written(draw: st.DrawFn, order: dict[str, Any]) -> bytes:
     text = json.dumps(order, ensure_ascii=draw(st.booleans()))
-    return (text.replace("/", r"\/") if draw(st.booleans()) else text).encode()
+    return (text.replace("/", r"\/") if draw(st.booleans()) else text).encode("utf-8", "surrogatepass")
 
 
 def written_page(rows: list[bytes], token: bytes = b"null") -> bytes:
