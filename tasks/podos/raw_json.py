@@ -53,9 +53,10 @@ def rows_of_page(body: bytes) -> tuple[list[bytes], object]:
 
 
 def shallow_fields(raw: bytes) -> dict[str, Any]:
-    """Return those fields of an object that can be read; what is wrong with the others does not matter."""
+    """Return those fields of an object that can be read; of a name that comes twice, the later one counts."""
     try:
-        return {name: value for name, piece in _fields(raw) if (value := _loads(piece)) is not None}
+        pieces = dict(_fields(raw))
+        return {name: value for name, piece in pieces.items() if (value := _loads(piece)) is not None}
     except BrokenJsonError:
         return {}
 

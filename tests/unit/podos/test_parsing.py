@@ -386,3 +386,10 @@ def test_a_single_row_reads_like_one_of_a_page() -> None:
     assert parse_row(raw) == readable(raw)
     broken = json.dumps(order(items=7)).encode()
     assert parse_row(broken) == unreadable(broken)
+
+
+def test_of_a_name_that_comes_twice_the_later_counts_even_where_it_can_not_be_read() -> None:
+    deep = b"[" * 2000 + b"]" * 2000
+    row = parse_row(b'{"id":"first","status":"paid","createdAt":"2026-11-23T10:15:00Z","id":' + deep + b"}")
+    assert isinstance(row, Unreadable)
+    assert row.id is None
