@@ -67,8 +67,8 @@ def _items_as_number(order: Order) -> None:
     order["items"] = 7
 
 
-def _address_as_text(order: Order) -> None:
-    order["shippingAddress"] = "1 Sample Street, London"
+def _items_as_text(order: Order) -> None:
+    order["items"] = "2 tees, black"
 
 
 def _quantity_as_word(order: Order) -> None:
@@ -81,7 +81,7 @@ def _id_missing(order: Order) -> None:
 
 BREAKAGES: tuple[Callable[[Order], None], ...] = (
     _items_as_number,
-    _address_as_text,
+    _items_as_text,
     _quantity_as_word,
     _id_missing,
 )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from sqlalchemy import Engine, text
 
 from tasks.desk.browse import find_order
 from tasks.desk.engine import reading
+from tasks.desk.sql import chunks
 from tasks.reconciliation import store as reconciling
 from tasks.reconciliation.store import (
     count_in_podos,
@@ -33,7 +35,7 @@ NOW = datetime(2026, 11, 24, tzinfo=UTC)
 def test_orders_come_with_prints_in_their_sequence_and_shipments(
     desk: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reconciling, "_CHUNK", 2)
+    monkeypatch.setattr(reconciling, "chunks", partial(chunks, size=2))
     prints = [{"item_metadata": {"print_url_1": f"https://cdn.example.test/{n}.png"}} for n in range(3)]
     ids = [insert_order(desk, source_id=f"s-{n}", items=prints) for n in range(5)]
     insert_order(desk, source_id="s-1", project="other")
