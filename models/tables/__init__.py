@@ -4,6 +4,7 @@ from sqlalchemy import MetaData
 from sqlmodel import SQLModel
 
 from models.tables.changes import OrderChange
+from models.tables.edits import OrderEdit
 from models.tables.orders import Folder, Order, OrderHistory, OrderItem, RejectedOrder
 from models.tables.outbox import Handover, Shipment
 from models.tables.rules import FulfillerMap, Rule, RuleEventRow
@@ -22,6 +23,7 @@ __all__ = [
     "Lease",
     "Order",
     "OrderChange",
+    "OrderEdit",
     "OrderHistory",
     "OrderItem",
     "RejectedOrder",

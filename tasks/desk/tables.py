@@ -6,6 +6,7 @@ from sqlalchemy import Table
 from sqlmodel import SQLModel
 
 from models.tables.changes import OrderChange
+from models.tables.edits import OrderEdit
 from models.tables.orders import Folder, Order, OrderHistory, OrderItem, RejectedOrder
 from models.tables.outbox import Handover, Shipment
 from models.tables.rules import FulfillerMap, Rule, RuleEventRow
@@ -20,6 +21,7 @@ def _table(model: type[SQLModel]) -> Table:
 
 BACKFILLS = _table(Backfill)
 CHANGES = _table(OrderChange)
+EDITS = _table(OrderEdit)
 EVENTS = _table(RuleEventRow)
 FOLDERS = _table(Folder)
 HANDOVERS = _table(Handover)

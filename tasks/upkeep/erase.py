@@ -30,7 +30,7 @@ from models.tables.outbox import OutboxState, erased_code
 from models.upstream import ChangeKind, ChangeState
 from tasks.desk.engine import reading, writing
 from tasks.desk.history import add_history
-from tasks.desk.tables import CHANGES, HANDOVERS, HISTORY, ITEMS, ORDERS, REJECTED, SHIPMENTS
+from tasks.desk.tables import CHANGES, EDITS, HANDOVERS, HISTORY, ITEMS, ORDERS, REJECTED, SHIPMENTS
 from tasks.upkeep.finished import is_finished
 
 PERSONAL = (
@@ -185,6 +185,8 @@ def _blank_orders(connection: Connection, ids: Sequence[int], now: datetime) -> 
     values: dict[str, Any] = dict.fromkeys(PERSONAL, null()) | {"hold_reason": held, "erased_at": now}
     connection.execute(update(ORDERS).where(ORDERS.c.id.in_(ids)).values(values))
     connection.execute(update(ITEMS).where(ITEMS.c.order_id.in_(ids)).values(notes=None))
+    edits = update(EDITS).where(EDITS.c.order_id.in_(ids))
+    connection.execute(edits.values(old_values={}, new_values={}))
     addresses = and_(CHANGES.c.order_id.in_(ids), CHANGES.c.kind == ChangeKind.ADDRESS.value)
     is_open = CHANGES.c.state == ChangeState.OPEN.value
     connection.execute(

@@ -111,14 +111,14 @@ def documented_commands() -> dict[str, str]:
 def test_a_command_is_documented_with_all_its_options(command: str) -> None:
     row = documented_commands().get(command)
     assert row is not None, f"no table of the documentation has a row for {command}"
-    missing = COMMANDS[command] - set(re.findall(r"--[a-z-]+", row))
+    missing = COMMANDS[command] - set(re.findall(r"--[a-z0-9-]+", row))
     assert not missing
 
 
 def test_only_commands_that_exist_are_documented() -> None:
     assert set(documented_commands()) <= set(COMMANDS)
     for command, row in documented_commands().items():
-        assert set(re.findall(r"--[a-z-]+", row)) <= COMMANDS[command], command
+        assert set(re.findall(r"--[a-z0-9-]+", row)) <= COMMANDS[command], command
 
 
 def test_every_exit_code_is_documented() -> None:
@@ -162,7 +162,9 @@ def test_every_status_is_documented() -> None:
 
 
 def test_every_option_of_connect_is_documented_with_its_setting() -> None:
-    documented = {name for cells in settings_rows().values() for name in re.findall(r"--[a-z-]+", cells[2])}
+    documented = {
+        name for cells in settings_rows().values() for name in re.findall(r"--[a-z0-9-]+", cells[2])
+    }
     assert documented == COMMANDS["desk connect"] - {"--json"}
 
 

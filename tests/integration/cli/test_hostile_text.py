@@ -62,6 +62,7 @@ WALKED: dict[str, list[str]] = {
     "outbox resend": ["outbox", "resend", "{id}"],
     "ship": ["ship", "{id}", "--courier", "DPD", "--code", "15500000000001"],
     "status": ["status"],
+    "edit": ["edit", "{id}", "--item", "1", "--sku", "TEE-L"],
     "rules list": ["rules", "list"],
     "rules show": ["rules", "show", "Hostile"],
     "rules test": ["rules", "test", "{rules}", "--order", "{id}"],

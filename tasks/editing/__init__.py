@@ -1,0 +1,1 @@
+"""Orders edited by people: address, contact, shipping method, items and metadata; with undo."""
