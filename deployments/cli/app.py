@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
@@ -32,7 +33,7 @@ from deployments.cli import (
     watching,
 )
 from deployments.cli.exit_codes import STOPPED, end_on_sigterm, exit_code_of, lines_of
-from deployments.cli.output import say, take_all_text
+from deployments.cli.output import say, show, take_all_text
 from models.errors import ExitCode
 
 TOPICS = (
@@ -64,12 +65,29 @@ app = typer.Typer(
     help="Import podOS orders into your own order desk, and look after them there.",
     epilog="Example: desk orders --folder New",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="markdown",  # lines of a docstring flow together
     pretty_exceptions_enable=False,
 )
 for topic in TOPICS:
     topic.register(app)
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        from importlib.metadata import version
+
+        show(f"podos-order-desk {version('podos-order-desk')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
 
 
 def main() -> None:

@@ -21,6 +21,10 @@ INTERVALS = 3
 USUAL_INTERVAL = timedelta(minutes=15)
 """Of checks, where no Prefect server says what the schedule is."""
 DIED = "its process died; the next run goes on where it stood"
+NOTHING_KNOWN = (
+    "no check has ever been complete, and no Prefect server says what is connected: "
+    "start desk up, or set PREFECT_API_URL"
+)
 MAX_REASON_LENGTH = 300
 _WORDS = {
     BacklogKind.NEEDS_ATTENTION: ("orders in Needs Attention", "desk orders --folder 'Needs Attention'"),
@@ -82,6 +86,8 @@ def find_problems(
         for name in names_of(look, plans, work)
         if (trouble := _find_problem(work, name, look, plans, thresholds, now))
     ]
+    if plans is None and not names_of(look, plans, Work.CHECK):
+        found.append(HealthProblem(Work.CHECK.value, None, NOTHING_KNOWN))
     for cause, words in too_high(look.backlog, thresholds).items():
         watch = look.watches.get(cause)
         found.append(HealthProblem(cause, watch.trouble_at if watch else None, words))

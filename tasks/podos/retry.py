@@ -28,6 +28,8 @@ REFUSED_CHANGE = frozenset({400, 409, 410, 422})
 """What podOS says when it does not take this change of this order; asking again changes nothing."""
 
 _ADVICE = {
+    401: "podOS refused the token: connect again with a valid one",
+    403: "podOS refused token or project: check that the token is of this project, then connect again",
     400: "podOS did not accept the request; update this program or report it",
     404: "podOS does not know this project or order; check the Project Name",
     408: "podOS took too long; it is asked again",
@@ -58,9 +60,7 @@ def error_of_status(
     if 200 <= status < 300:
         return None
     if status in {401, 403}:
-        return TokenRefusedError(
-            "podOS refused the token: connect again with a valid one", status=status, **facts
-        )
+        return TokenRefusedError(_ADVICE[status], status=status, **facts)
     if status == 404:
         return UnknownProjectError(_ADVICE[404], status=status, **facts)
     if status in {408, 425, 429} or status >= 500:

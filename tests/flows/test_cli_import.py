@@ -137,7 +137,7 @@ def test_connect_refuses_what_is_not_valid_and_saves_nothing(
     ("fault", "code", "words"),
     [
         ("401", 3, "podOS refused the token"),
-        ("403", 3, "podOS refused the token"),
+        ("403", 3, "podOS refused token or project"),
         ("404", 4, "podOS does not know this project"),
         ("html", 5, "a web page answered instead of podOS"),
         ("503", 5, "podOS has trouble"),

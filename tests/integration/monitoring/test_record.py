@@ -171,7 +171,7 @@ def test_status_says_what_is_not_well_and_ends_with_1(
 ) -> None:
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     code, found = status(desk_command)
-    assert (code, found["well"], found["work"], found["plans_known"]) == (0, True, [], False)
+    assert (code, found["well"], found["work"], found["plans_known"]) == (1, False, [], False)
     now = datetime.now(UTC)
     watch(cli_engine, CHECK)
     insert_run(cli_engine, started_at=now - 30 * MINUTE, finished_at=now - 29 * MINUTE, mark_after=IMPORTED)
@@ -195,8 +195,11 @@ def test_status_for_people(
     cli_engine: Engine, desk_command: RunDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    assert "all is well" in desk_command("status").out
+    assert "not well: no check has ever been complete" in desk_command("status").out
     now = datetime.now(UTC)
+    watch(cli_engine, CHECK)
+    insert_run(cli_engine, started_at=now, finished_at=now, mark_after=IMPORTED)
+    assert "all is well" in desk_command("status").out
     note(cli_engine, well=[], troubles={CHECK: "podOS refused the token"}, now=now)
     insert_rejected(cli_engine, run_id=insert_run(cli_engine, started_at=now))
     result = desk_command("status")

@@ -49,6 +49,12 @@ def plans(**work: Planned) -> Plans:
     )
 
 
+def test_where_nothing_was_ever_imported_and_nobody_knows_who_is_connected_all_is_not_well() -> None:
+    (problem,) = find_problems(look(checked=None), None, Thresholds(), NOW)
+    assert problem.text.startswith("no check has ever been complete")
+    assert causes(look(checked=None), Plans(frozenset(), frozenset(), {})) == []
+
+
 def causes(found: Snapshot, known: Plans | None = None, **thresholds: Any) -> list[str]:
     return [problem.cause for problem in find_problems(found, known, Thresholds(**thresholds), NOW)]
 
@@ -62,7 +68,6 @@ def causes(found: Snapshot, known: Plans | None = None, **thresholds: Any) -> li
         (181 * MINUTE, plans(check=Planned(NOW, 60 * MINUTE)), {}, True),
         (2 * MINUTE, plans(check=Planned(NOW, 60 * MINUTE)), {"late_after": MINUTE}, True),
         (46 * MINUTE, plans(), {}, True),  # the schedule is off: nothing comes in
-        (None, None, {}, False),  # nothing is known of any integration
         (None, plans(), {}, True),  # connected, and never checked
     ],
 )
@@ -114,7 +119,8 @@ def test_a_pile_is_too_high_only_above_its_threshold(pile: BacklogKind) -> None:
     (words,) = too_high(Backlog(**{field: 4}), thresholds).values()
     assert ": 4 (over 3); see: desk " in words
     high = Snapshot({}, {}, {}, Backlog(**{field: 4}))
-    assert causes(high, attention_over=3, failed_over=3) == [pile.value]
+    nobody = Plans(frozenset(), frozenset(), {})
+    assert causes(high, nobody, attention_over=3, failed_over=3) == [pile.value]
 
 
 def test_a_cause_names_its_work() -> None:
