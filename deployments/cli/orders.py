@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Iterable
+from datetime import UTC, date, datetime, time
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -62,6 +63,19 @@ def list_the_orders(
             "--changed", help="Only orders that podOS changed and nobody has settled; see: desk changes."
         ),
     ] = False,
+    search: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="In a number, reference, buyer, postal code, e-mail, SKU or tracking code.",
+        ),
+    ] = None,
+    country: Annotated[str | None, typer.Option(metavar="C", help="Only orders to this country.")] = None,
+    status: Annotated[str | None, typer.Option(metavar="S", help="Only orders of this podOS status.")] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="DAY", help="Created in podOS on this day (UTC) or later."),
+    ] = None,
     limit: Limit = None,
     before: Before = None,
     as_json: AsJson = False,
@@ -70,21 +84,34 @@ def list_the_orders(
 
     With --json: a list of whole orders, with items and print metadata.
     """
-    if is_for_subcommand(context, folder, changed, limit, before, as_json):
+    given = (folder, changed, search, country, status, since, limit, before, as_json)
+    if is_for_subcommand(context, *given):
         return
+    day = _day(since)
     from tasks.desk.browse import export_orders, list_orders
+    from tasks.desk.search import OrderFilter
 
+    matching = OrderFilter(search, country, status, day)
     with open_the_desk() as engine:
         if as_json:
             newest = partial(export_orders, newest_first=True, limit=limit, before_id=before)
-            print_json_list(newest(engine, folder=folder, changed=changed))
+            print_json_list(newest(engine, folder=folder, changed=changed, matching=matching))
             return
         show_list(
-            lambda size: list_orders(engine, folder=folder, changed=changed, limit=size, before_id=before),
+            lambda size: list_orders(
+                engine, folder=folder, changed=changed, matching=matching, limit=size, before_id=before
+            ),
             ["Id", "Number", "Folder", "Status", "Created (UTC)", "Ship to", "Country", "Items"],
             _cells,
             limit,
         )
+
+
+def _day(text: str | None) -> datetime | None:
+    try:
+        return datetime.combine(date.fromisoformat(text), time.min, tzinfo=UTC) if text else None
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no day; write 2026-11-01", param_hint="--since") from None
 
 
 def _cells(order: OrderSummary) -> tuple[object, ...]:

@@ -15,6 +15,7 @@ from tasks.desk.export import exported_item, exported_order, iso
 from tasks.desk.folders import known_folder_id
 from tasks.desk.open_changes import IS_OPEN, ChangeSummary, open_changes
 from tasks.desk.references import resolve
+from tasks.desk.search import EVERY_ORDER, OrderFilter
 from tasks.desk.tables import CHANGES, FOLDERS, HISTORY, ITEMS, ORDERS, RUNS
 
 _CHUNK = 1000
@@ -69,6 +70,7 @@ def list_orders(
     *,
     folder: str | None = None,
     changed: bool = False,
+    matching: OrderFilter = EVERY_ORDER,
     limit: int = 50,
     before_id: int | None = None,
 ) -> list[OrderSummary]:
@@ -78,6 +80,7 @@ def list_orders(
         engine: the desk.
         folder: only this folder; case does not count.
         changed: only orders that podOS changed and nobody has looked at since.
+        matching: only orders that fit it.
         limit: at most so many.
         before_id: only orders with a smaller desk id: the last one of the page before.
 
@@ -105,6 +108,7 @@ def list_orders(
         query = query.where(ORDERS.c.id < before_id)
     if changed:
         query = query.where(ORDERS.c.id.in_(_FLAGGED))
+    query = query.where(*matching.conditions())
     with reading(engine) as connection:
         if folder is not None:
             query = query.where(ORDERS.c.folder_id == known_folder_id(connection, folder))
@@ -141,6 +145,7 @@ def export_orders(
     *,
     folder: str | None = None,
     changed: bool = False,
+    matching: OrderFilter = EVERY_ORDER,
     newest_first: bool = False,
     limit: int | None = None,
     before_id: int | None = None,
@@ -151,6 +156,7 @@ def export_orders(
         engine: the desk.
         folder: only this folder; case does not count.
         changed: only orders that podOS changed and nobody has looked at since.
+        matching: only orders that fit it.
         newest_first: the newest import first, else the oldest.
         limit: at most so many; None is all.
         before_id: only orders with a smaller desk id.
@@ -165,6 +171,7 @@ def export_orders(
         query = query.where(ORDERS.c.id < before_id)
     if changed:
         query = query.where(ORDERS.c.id.in_(_FLAGGED))
+    query = query.where(*matching.conditions())
     if folder is not None:
         with reading(engine) as connection:
             query = query.where(ORDERS.c.folder_id == known_folder_id(connection, folder))
