@@ -81,18 +81,25 @@ ON_POSTGRESQL = {
 def plant(engine: Engine, table: str, row_id: int | str, column: str, value: str, key: str = "id") -> bool:
     """Put a value into a column of a row as any program could; False where the database itself refuses it.
 
-    On SQLite the triggers that refuse such values are dropped first: older desks were written without them.
+    On SQLite the triggers that refuse such values are away meanwhile: older desks were written without them.
     """
     statement = f'UPDATE "{table}" SET "{column}" = {value} WHERE "{key}" = {row_id}'
     if engine.dialect.name == "sqlite":
         with closing(sqlite3.connect(str(make_url(str(engine.url)).database), timeout=30)) as connection:
-            for event in ("insert", "update"):
-                connection.execute(f"DROP TRIGGER IF EXISTS {table}_values_on_{event}")
+            triggers = connection.execute(
+                "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ?", [table]
+            ).fetchall()
+            for name, _ in triggers:
+                connection.execute(f"DROP TRIGGER {name}")
             try:
                 connection.execute(statement)  # foreign keys are off, as they are where nobody thinks of them
                 connection.commit()
             except sqlite3.IntegrityError:
                 return False
+            finally:
+                for _, sql in triggers:
+                    connection.execute(sql)
+                connection.commit()
         return True
     try:
         with engine.begin() as connection:

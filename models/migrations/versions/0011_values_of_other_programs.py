@@ -25,23 +25,24 @@ def upgrade() -> None:
     for table, texts in TEXTS.items():
         times = ("shipped_at", *TIMES) if table == "shipments" else TIMES
         whole = ("overwrite", *WHOLE) if table == "shipments" else WHOLE
-        for event in ("INSERT", "UPDATE"):
-            checks = [
-                *(_check(table, name, _no_text(name), "text: write it between quotes") for name in texts),
-                *(
-                    _check(table, name, _no_time(name), "a UTC time such as 2026-11-23 10:15:00")
-                    for name in times
-                ),
-                *(
-                    _check(table, name, f"typeof(NEW.{name}) <> 'integer'", "a whole number")
-                    for name in whole
-                ),
-            ]
-            of = f"UPDATE OF {', '.join((*texts, *times, *whole))}" if event == "UPDATE" else event
-            op.execute(
-                f"CREATE TRIGGER {table}_values_on_{event.lower()} BEFORE {of} ON {table} "
-                f"BEGIN {' '.join(checks)} END"
-            )
+        wrong = {
+            **{name: (_no_text(name), "text: write it between quotes") for name in texts},
+            **{name: (_no_time(name), "a UTC time such as 2026-11-23 10:15:00") for name in times},
+            **{name: (f"typeof(NEW.{name}) <> 'integer'", "a whole number") for name in whole},
+        }
+        inserted = [_check(table, name, is_wrong, needed) for name, (is_wrong, needed) in wrong.items()]
+        op.execute(
+            f"CREATE TRIGGER {table}_values_on_insert BEFORE INSERT ON {table} BEGIN {' '.join(inserted)} END"
+        )
+        # Only what changes: the desk must be able to say of an old row that it can't be read.
+        updated = [
+            _check(table, name, f"NEW.{name} IS NOT OLD.{name} AND {is_wrong}", needed)
+            for name, (is_wrong, needed) in wrong.items()
+        ]
+        op.execute(
+            f"CREATE TRIGGER {table}_values_on_update BEFORE UPDATE OF {', '.join(wrong)} ON {table} "
+            f"BEGIN {' '.join(updated)} END"
+        )
 
 
 def downgrade() -> None:
