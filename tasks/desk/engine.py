@@ -138,8 +138,7 @@ def _set_up_postgresql(connection: Any, _record: object) -> None:
             "make another one with CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0"
         )
     connection.autocommit = True
-    for setting in _SESSION:
-        connection.execute(f"SET {setting}")
+    connection.execute("; ".join(f"SET {setting}" for setting in _SESSION))
     connection.autocommit = False
     read_all_times(connection)
 

@@ -26,6 +26,8 @@ _FORM = re.compile(
 _ITEM = re.compile(r"(any|all)?\s*items?\.", re.IGNORECASE)
 _PART = re.compile(r"""\s*("[^"]*"|'[^']*'|[^,"'][^,]*)\s*(?:,|$)""")
 _ORDERS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
+_COUNTRY = re.compile(r"[^\W\d](?:[^,\[\]\"'\n]*[^\s,\[\]\"'])?")
+_BY_WHOLE_VALUE = frozenset({"=", "!=", "in", "not in"})
 _NOT = ("not in", "not contains", "not matches", "not exists", "!=")
 SIGNS = (
     "=, !=, >, >=, <, <=, in, not in, contains, not contains, starts with, ends with, matches, not matches, "
@@ -65,7 +67,10 @@ def compile_condition(text: str) -> Condition:
     which, field = (match["which"] or "").lower(), match["field"].lower()
     kind, get = _field(field, of_item=bool(which))
     name = re.sub(r"\s+", " ", (match["sign"] or match["word"]).lower()).replace("==", "=")
-    test = _test(name, kind, match["value"].strip())
+    value = match["value"].strip()
+    if field == "shipping.country" and name in _BY_WHOLE_VALUE:
+        value = _with_codes(value)
+    test = _test(name, kind, value)
 
     def matches(document: Document) -> bool:
         return test(get(document))
@@ -77,6 +82,13 @@ def compile_condition(text: str) -> Condition:
             field, lambda order: bool(order["items"]) and all(map(matches, order["items"])), None, test
         )
     return Condition(field, matches, None, test)
+
+
+def _with_codes(value: str) -> str:
+    """Return countries as the desk keeps them: ``UK`` and ``United Kingdom`` are ``GB`` there."""
+    from models.countries import country_code  # its list takes time to load
+
+    return _COUNTRY.sub(lambda found: country_code(found[0]) or found[0], value)
 
 
 def _why_not(text: str) -> str:
