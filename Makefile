@@ -3,10 +3,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# uv where it works, because it is many times faster; else pip. `make UV= ...` takes pip.
+UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
+PIP := $(if $(UV),uv pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
 # Every file by its hash. Wheels only: building anything else would fetch what no hash is known of.
-LOCKED := -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all:
+LOCKED := $(PIP) --require-hashes --only-binary :all:
 # The program itself is built by what the lock brought: nothing is fetched.
-EDITABLE := -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation -e .
+EDITABLE := $(PIP) --no-index --no-deps --no-build-isolation -e .
 
 MINUTES := 10
 PROCESSES := 2
@@ -18,13 +21,14 @@ help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1|/' | column -t -s'|'
 
 $(BIN)/.installed: requirements.lock pyproject.toml
+	@echo "installing into $(VENV) with $(or $(UV),pip): $(if $(UV),some seconds,a minute or two), once"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python $(LOCKED) -r requirements.lock
-	$(BIN)/python $(EDITABLE)
+	$(LOCKED) -r requirements.lock
+	$(EDITABLE)
 	@touch $@
 
 $(BIN)/.installed-dev: $(BIN)/.installed requirements-dev.lock
-	$(BIN)/python $(LOCKED) -r requirements-dev.lock
+	$(LOCKED) -r requirements-dev.lock
 	@touch $@
 
 install: $(BIN)/.installed ## Make .venv with the program and what it runs on

@@ -115,10 +115,11 @@ def test_what_builds_the_program_is_in_the_lock() -> None:
 
 def test_nothing_is_installed_without_a_hash() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
-    options = dict(re.findall(r"^(\w+) := (-m pip install .*)$", makefile, re.MULTILINE))
+    options = dict(re.findall(r"^(\w+) := (\$\(PIP\) .*)$", makefile, re.MULTILINE))
     assert "--require-hashes --only-binary :all:" in options["LOCKED"]
     assert "--no-index --no-deps --no-build-isolation" in options["EDITABLE"]
-    recipes = [line for line in makefile.splitlines() if line.startswith("\t") and "pip install" in line]
-    assert recipes == []
+    recipes = [line for line in makefile.splitlines() if line.startswith("\t") and "$(PIP)" in line]
+    assert recipes == [], "every recipe installs by LOCKED or EDITABLE"
+    assert len(re.findall("pip install", makefile)) == 2, "in PIP alone, by uv and by pip"
     for line in (line for line in dockerfile() if "pip install" in line):
         assert re.search("--require-hashes --only-binary :all:|--no-index --no-deps", line)
