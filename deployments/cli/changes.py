@@ -53,6 +53,7 @@ def list_the_changes(
             _cells,
             limit,
             as_json=as_json,
+            optional=("State", "Folder", "Seen (UTC)"),
         )
 
 

@@ -58,6 +58,10 @@ def runs(
             )
             for run in found
         ],
+        optional=(
+            *("Attention", "Rejected", "Already there", "Skipped", "Finished (UTC)", "Integration", "Sent"),
+            "Kind",
+        ),
     )
 
 
@@ -88,6 +92,7 @@ def list_the_rejected(
             )
             for order in found
         ],
+        optional=("Run", "Tries", "First seen (UTC)", "Integration", "Last seen (UTC)"),
     )
     if found:
         say("desk rejected replay tries them again.")

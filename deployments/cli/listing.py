@@ -44,6 +44,8 @@ def show_list(
     columns: Sequence[str],
     cells: Callable[[Row], Sequence[Any]],
     limit: int | None,
+    *,
+    optional: Sequence[str] = (),
 ) -> None:
     """Show the first rows as a table, and where the next page begins.
 
@@ -52,11 +54,12 @@ def show_list(
         columns: the titles.
         cells: returns what a row shows.
         limit: how many are shown, None for ``DEFAULT_LIMIT``.
+        optional: columns that a narrow terminal does without (see ``table``).
     """
     size = limit or DEFAULT_LIMIT
     found = list(find(size + 1))
     shown = found[:size]
-    table(columns, [cells(row) for row in shown])
+    table(columns, [cells(row) for row in shown], optional=optional)
     if len(found) > size:
         say(f"There are more: --limit N shows N, --before {shown[-1].id} goes on from here.")  # type: ignore[attr-defined]
 
@@ -68,9 +71,10 @@ def show_or_print(
     limit: int | None,
     *,
     as_json: bool,
+    optional: Sequence[str] = (),
 ) -> None:
     """Show rows as a table, or with ``as_json`` print all of them, or ``limit``, as one JSON list."""
     if as_json:
         print_json_list(row.as_dict() for row in find(limit))  # type: ignore[attr-defined]
     else:
-        show_list(find, columns, cells, limit)
+        show_list(find, columns, cells, limit, optional=optional)

@@ -104,6 +104,7 @@ def list_the_orders(
             ["Id", "Number", "Folder", "Status", "Created (UTC)", "Ship to", "Country", "Items"],
             _cells,
             limit,
+            optional=("Items", "Country", "Created (UTC)", "Status"),
         )
 
 

@@ -6,6 +6,8 @@ Every line is written as one line: a line break in a name does not make another.
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +21,9 @@ from models.unreadable import is_readable
 from tasks.text_cells import terminal_cell, terminal_line
 
 _NOT_A_TERMINAL_WIDTH = 100_000
+_BETWEEN_COLUMNS = 3
+_WORDS_WIDTH = 12
+_WHOLE = re.compile(r"\s*\S{0,40}|\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?")
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout and nothing else.")]
 
@@ -74,21 +79,67 @@ def show(*lines: str) -> None:
         typer.echo(terminal_line(line))
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a table to stdout; None is an empty cell. It is never cut where the output is no terminal."""
+def width_of_output() -> int:
+    """Return how many characters a line of stdout has room for."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _NOT_A_TERMINAL_WIDTH
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, optional: Sequence[str] = ()) -> None:
+    """Write a table to stdout; None is an empty cell. It is never cut where the output is no terminal.
+
+    Args:
+        columns: their titles.
+        rows: a value for each column.
+        optional: titles of columns that a narrow terminal does without, in the sequence in which they go.
+
+    Numbers, ids and dates are never broken over lines.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    is_terminal = sys.stdout.isatty()
-    console = Console(file=sys.stdout, width=None if is_terminal else _NOT_A_TERMINAL_WIDTH)
+    console = Console(file=sys.stdout, width=width_of_output())
+    cells = [["" if value is None else _cell(str(value)) for value in row] for row in rows]
+    titles = [terminal_cell(column) for column in columns]
+    shown = _fitting(titles, cells, console.width, optional)
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        grid.add_column(Text(terminal_cell(column)), overflow="fold")
-    for row in rows:
-        grid.add_row(*(Text("" if value is None else _cell(str(value))) for value in row))
+    for place in shown:
+        grid.add_column(Text(titles[place]), overflow="fold", no_wrap=_is_whole(cells, place))
+    for row in cells:
+        grid.add_row(*(Text(row[place]) for place in shown))
     console.print(grid)
+    if gone := [title for place, title in enumerate(titles) if place not in shown]:
+        say(f"left out, because the terminal is narrow: {', '.join(gone)}")
+
+
+def _fitting(
+    titles: Sequence[str], cells: Sequence[Sequence[str]], width: int, optional: Sequence[str]
+) -> list[int]:
+    """Return the places of the columns that fit into a width; only optional ones go."""
+    needed = [_narrowest(title, cells, place) + _BETWEEN_COLUMNS for place, title in enumerate(titles)]
+    shown = list(range(len(titles)))
+    for title in optional:
+        if sum(needed[place] for place in shown) <= width:
+            break
+        shown = [place for place in shown if titles[place] != title]
+    return shown
+
+
+def _narrowest(title: str, cells: Sequence[Sequence[str]], place: int) -> int:
+    """Return how narrow a column can be: texts of several words may be broken between them."""
+    from rich.cells import cell_len
+
+    words = title.split() if not _is_whole(cells, place) else [title]
+    widest = max((cell_len(row[place]) for row in cells), default=0)
+    return max(
+        *(cell_len(word) for word in words), widest if _is_whole(cells, place) else min(widest, _WORDS_WIDTH)
+    )
+
+
+def _is_whole(cells: Sequence[Sequence[str]], place: int) -> bool:
+    """Return whether a column holds nothing but numbers, ids, single words and moments."""
+    return all(_WHOLE.fullmatch(row[place]) for row in cells)
 
 
 def _cell(text: str) -> str:

@@ -134,6 +134,7 @@ def list_the_outbox(
             _cells,
             limit,
             as_json=as_json,
+            optional=("Reference", "Sent (UTC)", "Tries", "Next try (UTC)", "Fulfiller"),
         )
 
 

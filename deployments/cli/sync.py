@@ -99,6 +99,7 @@ def list_the_shipments(
             _cells,
             limit,
             as_json=as_json,
+            optional=("Sent (UTC)", "Tries", "Next try (UTC)", "Courier"),
         )
 
 
