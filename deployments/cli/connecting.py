@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationError
 
 from models.blocks import OWN_FIELDS, Integration, today
+from models.web_address import PODOS_BASE_URL, is_loopback
 from tasks.podos.client import find_authorization
 from tasks.prefect_api.integrations import (
     IntegrationError,
@@ -71,7 +73,12 @@ async def connect(name: str, saved: dict[str, Any], given: dict[str, Any]) -> In
 
 
 def merged(saved: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """Return all settings as plain values, ready for validation: the saved ones, changed by those given."""
+    """Return all settings as plain values, ready for validation: the saved ones, changed by those given.
+
+    Raises:
+        IntegrationError: project or token is missing, or another project's token would go to a sandbox.
+    """
+    _refuse_a_sandbox_left_behind(saved, given)
     fields = {key: value for key, value in {**saved, **given}.items() if key not in _FILTER}
     filter_ = dict(saved.get("country_filter") or {})
     filter_ |= {_FILTER[key]: value for key, value in given.items() if key in _FILTER}
@@ -81,6 +88,17 @@ def merged(saved: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     if not fields.get("api_token"):
         raise IntegrationError("a new integration needs its API token: set PODOS_API_TOKEN")
     return fields
+
+
+def _refuse_a_sandbox_left_behind(saved: dict[str, Any], given: dict[str, Any]) -> None:
+    """Keep no address of this machine for another project: its token would be sent there."""
+    address = str(saved.get("base_url") or "")
+    is_here = is_loopback(urlsplit(address).hostname or "")
+    if is_here and not given.get("base_url") and given.get("project") not in {None, saved.get("project")}:
+        raise IntegrationError(
+            f"the podOS Address is {address} on this machine, as a sandbox's is, and the token would go "
+            f"there: add --base-url {PODOS_BASE_URL}, or --base-url {address} to stay"
+        )
 
 
 def shown(name: str, integration: Integration) -> dict[str, Any]:
