@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Collection
-from contextlib import suppress
+import signal
+import threading
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from deployments.cli.desk_access import open_the_desk
-from deployments.cli.exit_codes import Terminated
 from deployments.cli.order_arguments import ORDER_HELP, the_order
 from deployments.cli.output import AsJson, print_json, say, show, table
 from deployments.cli.rules import react
@@ -181,16 +181,30 @@ def _watch(directory: Path, *, strict: bool) -> None:
 
     say(f"watching {directory}; Ctrl-C stops it")
     said = ""
-    with open_the_desk() as engine, suppress(KeyboardInterrupt, Terminated):
-        while True:
+    with open_the_desk() as engine, _asked_to_stop() as stop:
+        while not stop.is_set():
             results = take_folder(engine, directory, strict=strict, now=datetime.now(UTC), reading=_reading())
             for result in results:
                 show(result.one_line())
             _emit_to(set().union(*(result.taken.integrations for result in results)))
             said = _react_and_go_on(engine, said)
-            time.sleep(POLL_SECONDS)
+            stop.wait(POLL_SECONDS)
     if said:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _asked_to_stop() -> Iterator[threading.Event]:
+    """Give an event that Ctrl-C and SIGTERM set: what is under way comes to its end."""
+    stop = threading.Event()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, lambda _number, _frame: stop.set())
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _react_and_go_on(engine: Engine, said: str) -> str:

@@ -142,7 +142,7 @@ def test_a_desk_that_can_not_be_read_is_not_well() -> None:
 def test_it_is_served_on_a_port(cli_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     with serving(free_port()) as address:
-        assert httpx.get(f"{address}/health").json() == {"well": True, "troubles": []}
-        assert "podos_desk_well 1.0" in httpx.get(f"{address}/metrics").text
+        assert httpx.get(f"{address}/health").json() == {"well": False, "troubles": ["check"]}
+        assert "podos_desk_well 0.0" in httpx.get(f"{address}/metrics").text
         assert httpx.get(f"{address}/docs").status_code == 404
         assert httpx.get(f"{address}/metrics", headers={"Host": "evil.example.test"}).status_code == 421
