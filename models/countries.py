@@ -45,16 +45,22 @@ _ALSO = {
     KOSOVO: (KOSOVO, "XKX", "Kosovo", "Republic of Kosovo"),
 }
 """Names in use that the ISO list does not have. EL and UK are the European Union's codes."""
+_LONGEST = 100
+"""No name is longer, and what was asked for is remembered: long texts would fill the memory."""
 _NO_WORD = re.compile(r"[^\w]+")
 
 
-@lru_cache(maxsize=4096)
 def country_code(text: str) -> str | None:
     """Return the two-letter code of a country; None for a text that names none.
 
     Args:
         text: a code of two or three letters, or an English name; case, accents, dots and "the" are ignored.
     """
+    return _code_of(text) if len(text) <= _LONGEST else None
+
+
+@lru_cache(maxsize=4096)
+def _code_of(text: str) -> str | None:
     return _codes().get(_key(text))
 
 

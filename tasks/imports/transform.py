@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from models.countries import country_code
 from models.filters import CountryMode, ImportSettings
 from models.orders import NewItem, NewOrder
 from models.podos import Fulfillment, FulfillmentItem, MendedFulfillment
@@ -95,7 +96,8 @@ def skip_reasons(
             return Outcome.BEFORE_FIRST_IMPORT_DATE
         if fold(row.status) not in statuses:
             return Outcome.STATUS
-        if countries and not names_no_country(row) and (fold(country_of(row)) in countries) is not is_wanted:
+        is_outside = bool(countries) and (fold(country_of(row)) in countries) is not is_wanted
+        if is_outside and not names_no_country(row):
             return Outcome.COUNTRY
         return Outcome.FROZEN if row.frozen else None
 
@@ -184,11 +186,11 @@ def _attention(row: Fulfillment) -> str | None:
 
 def _remarks(row: Fulfillment) -> tuple[str, ...]:
     """Return what the history says of an order that the desk does not keep as podOS sent it."""
-    remarks = list(row.remarks.history) if isinstance(row, MendedFulfillment) and row.remarks else []
-    sent, kept = clean(row.shipping_address.country) if row.shipping_address else None, country_of(row)
-    if sent and kept != sent.upper():
-        remarks.append(f"shippingAddress, country is {sent!r}: it is taken as {kept}")
-    return tuple(remarks)
+    remarks = tuple(row.remarks.history) if isinstance(row, MendedFulfillment) and row.remarks else ()
+    sent = clean(row.shipping_address.country) if row.shipping_address else None
+    if sent and (kept := country_code(sent)) and kept != sent.upper():
+        return (*remarks, f"shippingAddress, country is {sent!r}: it is taken as {kept}")
+    return remarks
 
 
 def _order_number(settings: ImportSettings, reference: str) -> str:

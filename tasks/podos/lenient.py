@@ -89,11 +89,15 @@ def is_no_date(text: str) -> bool:
     return plain in _NULL_WORDS or _SWITCHES.get(plain) is False or bool(_ZERO_DATE.fullmatch(plain))
 
 
-@lru_cache(maxsize=4096)
 def amount_of(text: str) -> str | None:
     """Return an amount of money as a decimal number, as in ``.50`` for 0.50; None for a text that is none."""
+    return _amount_of(text) if len(text) <= MAX_AMOUNT_LENGTH else None
+
+
+@lru_cache(maxsize=4096)
+def _amount_of(text: str) -> str | None:
     plain = text.strip()
-    found = _AMOUNT.fullmatch(plain) if len(plain) <= MAX_AMOUNT_LENGTH else None
+    found = _AMOUNT.fullmatch(plain)
     if not found or not any(char.isdigit() for char in plain):
         return None
     whole, part = found["whole"], found["part"]

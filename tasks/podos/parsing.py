@@ -8,13 +8,14 @@ import math
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
 
 from models.errors import AppError
 from models.podos import Fulfillment, MendedFulfillment, Page, Price, RawPage, Remarks
-from tasks.podos.lenient import amount_of, read_leniently
+from tasks.podos.lenient import MAX_AMOUNT_LENGTH, amount_of, read_leniently
 from tasks.podos.raw_json import BrokenJsonError, rows_of_page, shallow_fields
 
 _NOT_TEXT = "its text is not valid Unicode, a number is out of range, or it is nested too deep"
@@ -139,7 +140,10 @@ def _needs_mending(row: Fulfillment) -> bool:
     """Return whether a row of the right shape holds what is left out or written anew."""
     if not _is_amount(row.declared_value):
         return True
-    return any(item.quantity == 0 or not _is_amount(item.declared_value) for item in row.items or ())
+    for item in row.items or ():  # noqa: SIM110 - a generator costs more than the test
+        if item.quantity == 0 or not _is_amount(item.declared_value):
+            return True
+    return False
 
 
 def _is_id(text: str) -> bool:
@@ -147,9 +151,12 @@ def _is_id(text: str) -> bool:
 
 
 def _is_amount(price: Price | None) -> bool:
-    return price is None or price.amount is None or _is_decimal(price.amount)
+    if price is None or price.amount is None:
+        return True
+    return len(price.amount) <= MAX_AMOUNT_LENGTH and _is_decimal(price.amount)
 
 
+@lru_cache(maxsize=4096)
 def _is_decimal(text: str) -> bool:
     return not text.strip() or amount_of(text) == text.strip()
 

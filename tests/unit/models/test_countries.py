@@ -51,3 +51,11 @@ def test_every_code_and_name_of_the_list_is_known() -> None:
 @given(st.text(max_size=30))
 def test_any_text_is_a_country_or_none(text: str) -> None:
     assert country_code(text) in {None, *COUNTRIES}
+
+
+def test_no_long_text_in_place_of_a_country_is_remembered() -> None:
+    from models import countries
+
+    remembered = countries._code_of.cache_info().currsize
+    assert country_code("GB" * 100_000) is None
+    assert countries._code_of.cache_info().currsize == remembered

@@ -310,3 +310,11 @@ def test_an_amount_is_a_decimal_number_or_none(text: str) -> None:
     amount = amount_of(text)
     assert amount is None or Decimal(amount).is_finite()
     assert isinstance(is_no_date(text), bool)
+
+
+def test_no_long_text_in_place_of_money_is_remembered() -> None:
+    from tasks.podos import lenient, parsing
+
+    remembered = lenient._amount_of.cache_info().currsize, parsing._is_decimal.cache_info().currsize
+    read(order(declaredValue={"amount": "7" * 100_000}))
+    assert (lenient._amount_of.cache_info().currsize, parsing._is_decimal.cache_info().currsize) == remembered
