@@ -57,7 +57,7 @@ def edit_order(engine: Engine, reference: str, edit: Edit, *, by: str, now: date
 
 
 def undo_edit(engine: Engine, reference: str, *, by: str, now: datetime) -> Edited:
-    """Take an order's last edit back; the order stays in its folder.
+    """Take an order's last edit back; an order that lacks something again goes back to Needs Attention.
 
     Raises:
         DeskRefusedError: there is none, or a field was changed since.
@@ -76,7 +76,7 @@ def undo_edit(engine: Engine, reference: str, *, by: str, now: datetime) -> Edit
         connection.execute(update(EDITS).where(EDITS.c.id == row.id).values(undone_at=now))
         fields = list(row.old_values)
         add_history(connection, [(order_id, EVENT, f"undone: {', '.join(fields)} by {by}")], at=now)
-        return Edited(order_id, fields, None, [])
+        return _return_to_attention(connection, order_id, fields)
 
 
 def _lock(connection: Connection, reference: str) -> int:
@@ -154,6 +154,29 @@ def _told(old: Values, new: Values) -> str:
 
 def _leave_attention(connection: Connection, order_id: int, fields: list[str]) -> Edited:
     """Move an order out of Needs Attention if nothing needs it any more."""
+    folder, belongs, needs = _attention(connection, order_id)
+    if folder != NEEDS_ATTENTION or needs is None:
+        return Edited(order_id, fields, None, [])
+    if needs:
+        return Edited(order_id, fields, None, needs)
+    place_orders(connection, [order_id], belongs, by="nothing needs attention any more")
+    return Edited(order_id, fields, belongs, [])
+
+
+def _return_to_attention(connection: Connection, order_id: int, fields: list[str]) -> Edited:
+    """Move an order that went on because of an edit back, if it lacks something without it."""
+    folder, belongs, needs = _attention(connection, order_id)
+    if not needs or folder.casefold() != belongs.casefold():
+        return Edited(order_id, fields, None, needs or [])
+    place_orders(connection, [order_id], NEEDS_ATTENTION, by="an edit was undone")
+    return Edited(order_id, fields, NEEDS_ATTENTION, needs)
+
+
+def _attention(connection: Connection, order_id: int) -> tuple[str, str, list[str] | None]:
+    """Return an order's folder, the one for new orders of its import, and what it needs attention for.
+
+    None: it never needed any.
+    """
     joined = ORDERS.join(FOLDERS, FOLDERS.c.id == ORDERS.c.folder_id).outerjoin(
         RUNS, RUNS.c.id == ORDERS.c.import_run_id
     )
@@ -161,13 +184,10 @@ def _leave_attention(connection: Connection, order_id: int, fields: list[str]) -
     folder, country, settings = connection.execute(query.where(ORDERS.c.id == order_id)).one()
     said = select(HISTORY.c.text).where(HISTORY.c.order_id == order_id, HISTORY.c.event == ATTENTION)
     reason = connection.execute(said.order_by(HISTORY.c.id.desc()).limit(1)).scalar()
-    if folder != NEEDS_ATTENTION or not reason:
-        return Edited(order_id, fields, None, [])
-    metadata = select(ITEMS.c.position, ITEMS.c.metadata).where(ITEMS.c.order_id == order_id)
-    items = {row.position: row.metadata or {} for row in connection.execute(metadata)}
-    if needs := still_needed(reason, country, items):
-        return Edited(order_id, fields, None, needs)
     belongs = settings.get("folder") if isinstance(settings, dict) else None
     target = belongs if isinstance(belongs, str) and belongs else "New"
-    place_orders(connection, [order_id], target, by="nothing needs attention any more")
-    return Edited(order_id, fields, target, [])
+    if not reason:
+        return folder, target, None
+    metadata = select(ITEMS.c.position, ITEMS.c.metadata).where(ITEMS.c.order_id == order_id)
+    items = {row.position: row.metadata or {} for row in connection.execute(metadata)}
+    return folder, target, still_needed(reason, country, items)

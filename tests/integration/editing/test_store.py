@@ -121,3 +121,11 @@ def test_erasing_takes_the_values_of_edits_with_it(desk: Engine, order_id: int) 
     assert tuple(row) == ({}, {})
     with pytest.raises(DeskRefusedError, match="was erased: it can't be edited"):
         undo_edit(desk, "s-1", by="a person", now=NOW)
+
+
+@pytest.mark.usefixtures("order_id")
+def test_undo_brings_an_order_back_that_lacks_its_artwork_again(desk: Engine) -> None:
+    write(desk, position=1, metadata={"print_url_1": ARTWORK})
+    done = undo_edit(desk, "s-1", by="a person", now=NOW)
+    assert (done.moved_to, done.needs) == ("Needs Attention", ["no design address: item 1, print 1"])
+    assert find_order(desk, "s-1").order["folder"] == "Needs Attention"
