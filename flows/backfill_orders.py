@@ -202,9 +202,9 @@ def check_complete(windows: list[WindowRecord]) -> None:
     if not bad:
         return
     named = "; ".join(
-        f"window {dead_window.number} ({dead_window.since:%Y-%m-%d %H:%M} to "
-        f"{f'{dead_window.until:%Y-%m-%d %H:%M}' if dead_window.until else 'now'} UTC): {dead_window.error}"
-        for dead_window in bad[:5]
+        f"window {window.number} ({window.since:%Y-%m-%d %H:%M} to "
+        f"{f'{window.until:%Y-%m-%d %H:%M}' if window.until else 'now'} UTC): {window.error}"
+        for window in bad[:5]
     )
     more = f" and {len(bad) - 5} more" if len(bad) > 5 else ""
     raise WindowsFailedError(

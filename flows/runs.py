@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
@@ -14,11 +15,14 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 from sqlalchemy import Engine
 
+from models.deliveries import DeliveryReport
 from models.errors import AppError
+from models.tables.outbox import OutboxState
 from models.tables.runs import RunState
+from tasks.desk.engine import writing
 from tasks.desk.errors import DeskError
 from tasks.desk.leases import LeaseHeldError
-from tasks.desk.runs import CoveredError, finish_run
+from tasks.desk.runs import CoveredError, finish_run, record_counts
 from tasks.imports.report import reason_of
 from tasks.monitoring.record import SKIPPED
 from tasks.prefect_api.foreign_errors import fault_of
@@ -83,6 +87,26 @@ def show_progress(what: str, name: str, report: Report) -> None:
     logger.info("%s %s: %s", what, name, report.one_line())
     if watching := observer.get():
         watching.see(name, report)
+
+
+def close_delivery(
+    engine: Engine, report: DeliveryReport, what: str, *, waiting: int, started: float
+) -> None:
+    """Bring a report to what the desk says at the end of a run, record and show it.
+
+    Args:
+        engine: the desk.
+        report: the report.
+        what: the run did, as in "sync of".
+        waiting: how many rows wait now.
+        started: when the run began, by the monotonic clock.
+    """
+    report.counts[OutboxState.WAITING] = waiting
+    report.seconds = time.monotonic() - started
+    if report.run_id is not None:
+        with writing(engine) as connection:
+            record_counts(connection, report.run_id, report.counts)
+    show_progress(what, report.name, report)
 
 
 def failed(error: Exception) -> State[None]:

@@ -12,16 +12,15 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from sqlalchemy import Engine
 
-from flows.runs import final_state, observer, recorded, run_each, run_name, show_progress
+from flows.runs import close_delivery, final_state, observer, recorded, run_each, run_name
 from models.fulfillers import Fulfiller
 from models.handovers import SendReport
 from models.settings import Environment
-from models.tables.outbox import OutboxState
 from models.watching import Work
-from tasks.desk.engine import opened_desk, writing
+from tasks.desk.engine import opened_desk
 from tasks.desk.errors import DeskError
 from tasks.desk.leases import HeldLease
-from tasks.desk.runs import record_counts, start_run
+from tasks.desk.runs import start_run
 from tasks.fulfilment.channels.orderdesk import OrderDesk
 from tasks.fulfilment.fulfillers import fulfiller_names, load_fulfiller, open_channel
 from tasks.fulfilment.prepare import preparation_for
@@ -80,7 +79,8 @@ async def send(name: str, fulfiller: Fulfiller) -> SendReport:
                 await _work(engine, name, fulfiller, report, order_ids)
         finally:
             with suppress(DeskError):
-                _close(engine, report, time.monotonic() - started)
+                waiting = count_waiting(engine, name)
+                close_delivery(engine, report, "orders to", waiting=waiting, started=started)
             await publish_send_report(report)
         rules = await look_at_what_happened(engine)  # at orders that moved, and shipments that came back
     rules.raise_problem()
@@ -115,13 +115,3 @@ async def _work(
                     report.shipments = await fetch_shipments(engine, channel, name, now=datetime.now(UTC))
         finally:
             await channel.close()
-
-
-def _close(engine: Engine, report: SendReport, seconds: float) -> None:
-    """Bring the report to what the desk says at the end, and show it."""
-    report.counts[OutboxState.WAITING] = count_waiting(engine, report.name)
-    report.seconds = seconds
-    if report.run_id is not None:
-        with writing(engine) as connection:
-            record_counts(connection, report.run_id, report.counts)
-    show_progress("orders to", report.name, report)

@@ -12,17 +12,16 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from sqlalchemy import Engine
 
-from flows.runs import final_state, recorded, run_each, run_name, show_progress
+from flows.runs import close_delivery, final_state, recorded, run_each, run_name
 from models.blocks import Integration
 from models.settings import Environment
 from models.shipments import SyncReport
-from models.tables.outbox import OutboxState
 from models.watching import Work
 from tasks.delivery.engine import LONGEST_WAIT_SECONDS
-from tasks.desk.engine import opened_desk, writing
+from tasks.desk.engine import opened_desk
 from tasks.desk.errors import DeskError
 from tasks.desk.leases import HeldLease
-from tasks.desk.runs import record_counts, start_run
+from tasks.desk.runs import start_run
 from tasks.monitoring.record import watched
 from tasks.prefect_api.foreign_errors import in_own_words
 from tasks.prefect_api.integrations import integration_names, load_integration
@@ -76,7 +75,8 @@ async def sync(name: str, integration: Integration) -> SyncReport:
                 await _send(engine, name, integration, report)
         finally:
             with suppress(DeskError):
-                _close(engine, report, time.monotonic() - started)
+                waiting = count_waiting(engine, name)
+                close_delivery(engine, report, "sync of", waiting=waiting, started=started)
             await publish_sync_report(report)
         rules = await look_at_what_happened(engine)  # at the orders that moved because they shipped
     rules.raise_problem()  # tracking does not wait for rules
@@ -107,13 +107,3 @@ async def _send(engine: Engine, name: str, integration: Integration, report: Syn
             postpone_rest(run)
             if run.halted and run.halted.status is None:
                 raise run.halted  # podOS could not be reached: that is worth a failed run
-
-
-def _close(engine: Engine, report: SyncReport, seconds: float) -> None:
-    """Bring the report to what the desk says at the end, and show it."""
-    report.counts[OutboxState.WAITING] = count_waiting(engine, report.name)
-    report.seconds = seconds
-    if report.run_id is not None:
-        with writing(engine) as connection:
-            record_counts(connection, report.run_id, report.counts)
-    show_progress("sync of", report.name, report)

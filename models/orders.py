@@ -8,6 +8,9 @@ from typing import Any
 
 import msgspec
 
+MAX_QUANTITY = 1_000_000
+"""Of an item: what is above is a mistake, and PostgreSQL's integers end not far from there."""
+
 
 class NewItem(msgspec.Struct, gc=False):
     """One line of a new order; ``metadata`` carries the print keys, text to text."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 
 import typer
 
@@ -19,7 +19,25 @@ Before = Annotated[
 ]
 Failed = Annotated[bool, typer.Option("--failed", help="Only those that failed.")]
 Waiting = Annotated[bool, typer.Option("--waiting", help="Only those that wait.")]
-Row = TypeVar("Row")
+
+
+class Listed(Protocol):
+    """A row that has an id."""
+
+    @property
+    def id(self) -> int:
+        """What the next page begins behind."""
+
+
+class Printed(Listed, Protocol):
+    """A row that can be printed as JSON."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it ready for JSON."""
+
+
+Shown = TypeVar("Shown", bound=Listed)
+Row = TypeVar("Row", bound=Printed)
 
 
 def is_for_subcommand(context: typer.Context, *options: object) -> bool:
@@ -40,9 +58,9 @@ def refuse_both(*, failed: bool, waiting: bool) -> None:
 
 
 def show_list(
-    find: Callable[[int], Iterable[Row]],
+    find: Callable[[int], Iterable[Shown]],
     columns: Sequence[str],
-    cells: Callable[[Row], Sequence[Any]],
+    cells: Callable[[Shown], Sequence[Any]],
     limit: int | None,
     *,
     optional: Sequence[str] = (),
@@ -61,7 +79,7 @@ def show_list(
     shown = found[:size]
     table(columns, [cells(row) for row in shown], optional=optional)
     if len(found) > size:
-        say(f"There are more: --limit N shows N, --before {shown[-1].id} goes on from here.")  # type: ignore[attr-defined]
+        say(f"There are more: --limit N shows N, --before {shown[-1].id} goes on from here.")
 
 
 def show_or_print(
@@ -75,6 +93,6 @@ def show_or_print(
 ) -> None:
     """Show rows as a table, or with ``as_json`` print all of them, or ``limit``, as one JSON list."""
     if as_json:
-        print_json_list(row.as_dict() for row in find(limit))  # type: ignore[attr-defined]
+        print_json_list(row.as_dict() for row in find(limit))
     else:
         show_list(find, columns, cells, limit, optional=optional)

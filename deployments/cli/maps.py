@@ -97,12 +97,12 @@ def try_out(
         mapped = [(order, apply_maps(order, maps)) for order in orders]
     found = [
         {
-            "order": order_id["order_number"],
-            "id": order_id["id"],
+            "order": order["order_number"],
+            "id": order["id"],
             "changes": after.notes,
             "problems": [problem.text for problem in after.problems] + problems_of(after.document),
         }
-        for order_id, after in mapped
+        for order, after in mapped
     ]
     if as_json:
         print_json(found)

@@ -100,12 +100,14 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, optional:
     from rich.text import Text
 
     console = Console(file=sys.stdout, width=width_of_output())
-    cells = [["" if value is None else _cell(str(value)) for value in row] for row in rows]
     titles = [terminal_cell(column) for column in columns]
-    shown = _fitting(titles, cells, console.width, optional)
+    cells = [["" if value is None else _cell(str(value)) for value in row] for row in rows]
+    whole = [all(_WHOLE.fullmatch(row[place]) for row in cells) for place in range(len(titles))]
+    needed = [_narrowest([title, *(row[n] for row in cells)], whole[n]) for n, title in enumerate(titles)]
+    shown = _fitting(titles, needed, console.width, optional)
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for place in shown:
-        grid.add_column(Text(titles[place]), overflow="fold", no_wrap=_is_whole(cells, place))
+        grid.add_column(Text(titles[place]), overflow="fold", no_wrap=whole[place])
     for row in cells:
         grid.add_row(*(Text(row[place]) for place in shown))
     console.print(grid)
@@ -113,33 +115,25 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, optional:
         say(f"left out, because the terminal is narrow: {', '.join(gone)}")
 
 
-def _fitting(
-    titles: Sequence[str], cells: Sequence[Sequence[str]], width: int, optional: Sequence[str]
-) -> list[int]:
+def _narrowest(texts: Sequence[str], is_whole: bool) -> int:
+    """Return how narrow a column can be; a title, and texts of several words, may be broken between words."""
+    from rich.cells import cell_len
+
+    title, *cells = texts
+    widest = max(map(cell_len, cells), default=0)
+    if is_whole:
+        return max(widest, cell_len(title))
+    return max(min(widest, _WORDS_WIDTH), *map(cell_len, title.split()))
+
+
+def _fitting(titles: Sequence[str], needed: Sequence[int], width: int, optional: Sequence[str]) -> list[int]:
     """Return the places of the columns that fit into a width; only optional ones go."""
-    needed = [_narrowest(title, cells, place) + _BETWEEN_COLUMNS for place, title in enumerate(titles)]
     shown = list(range(len(titles)))
     for title in optional:
-        if sum(needed[place] for place in shown) <= width:
+        if sum(needed[place] + _BETWEEN_COLUMNS for place in shown) <= width:
             break
         shown = [place for place in shown if titles[place] != title]
     return shown
-
-
-def _narrowest(title: str, cells: Sequence[Sequence[str]], place: int) -> int:
-    """Return how narrow a column can be: texts of several words may be broken between them."""
-    from rich.cells import cell_len
-
-    words = title.split() if not _is_whole(cells, place) else [title]
-    widest = max((cell_len(row[place]) for row in cells), default=0)
-    return max(
-        *(cell_len(word) for word in words), widest if _is_whole(cells, place) else min(widest, _WORDS_WIDTH)
-    )
-
-
-def _is_whole(cells: Sequence[Sequence[str]], place: int) -> bool:
-    """Return whether a column holds nothing but numbers, ids, single words and moments."""
-    return all(_WHOLE.fullmatch(row[place]) for row in cells)
 
 
 def _cell(text: str) -> str:

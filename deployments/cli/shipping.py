@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import threading
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +15,7 @@ from deployments.cli.order_arguments import ORDER_HELP, the_order
 from deployments.cli.output import AsJson, print_json, say, show, table
 from deployments.cli.rules import react
 from deployments.stack.environment import prepare_prefect
+from deployments.stack.stop_signals import asked_to_stop
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -181,7 +179,7 @@ def _watch(directory: Path, *, strict: bool) -> None:
 
     say(f"watching {directory}; Ctrl-C stops it")
     said = ""
-    with open_the_desk() as engine, _asked_to_stop() as stop:
+    with open_the_desk() as engine, asked_to_stop() as stop:
         while not stop.is_set():
             results = take_folder(engine, directory, strict=strict, now=datetime.now(UTC), reading=_reading())
             for result in results:
@@ -191,20 +189,6 @@ def _watch(directory: Path, *, strict: bool) -> None:
             stop.wait(POLL_SECONDS)
     if said:
         raise typer.Exit(1)
-
-
-@contextmanager
-def _asked_to_stop() -> Iterator[threading.Event]:
-    """Give an event that Ctrl-C and SIGTERM set: what is under way comes to its end."""
-    stop = threading.Event()
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in before:
-        signal.signal(number, lambda _number, _frame: stop.set())
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _react_and_go_on(engine: Engine, said: str) -> str:

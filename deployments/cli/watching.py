@@ -39,7 +39,7 @@ def status(
     ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Return whether all is well: last success, lag behind podOS, what waits and what failed.
+    """Say whether all is well: last success, lag behind podOS, what waits and what failed.
 
     podOS is not asked. Exit code 1: something is late, failed, or over its
     threshold; it says what. Connected names and next runs come from the Prefect server of PREFECT_API_URL.
@@ -72,7 +72,8 @@ def metrics(
     """
     prepare_prefect(quiet=True)
     from deployments.stack.metrics_server import serving
-    from deployments.stack.up import check_port, stopped_by_signals
+    from deployments.stack.stop_signals import stopped_by_signals
+    from deployments.stack.up import check_port
 
     check_port(port, option="--port")
     with stopped_by_signals(), serving(port) as address:
@@ -90,13 +91,13 @@ def _print(found: Status) -> None:
         ["Work", "Of", "Last success (UTC)", "Behind podOS", "Next run (UTC)"],
         [
             (
-                backlog.work.value,
-                backlog.name,
-                when(backlog.last_success_at) or "never",
-                None if backlog.behind_seconds is None else spell(timedelta(seconds=backlog.behind_seconds)),
-                when(backlog.next_run_at) or unknown or "none is planned",
+                status.work.value,
+                status.name,
+                when(status.last_success_at) or "never",
+                None if status.behind_seconds is None else spell(timedelta(seconds=status.behind_seconds)),
+                when(status.next_run_at) or unknown or "none is planned",
             )
-            for backlog in found.work
+            for status in found.work
         ],
     )
     counts = vars(found.backlog)

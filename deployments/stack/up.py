@@ -20,6 +20,7 @@ from urllib.request import urlopen
 from deployments.sandbox.server import Sandbox, SandboxSettings
 from deployments.stack.environment import ROOT
 from deployments.stack.password import protect
+from deployments.stack.stop_signals import stopped_by_signals
 from models.errors import AppError
 from tasks.safe_files import Directory
 
@@ -195,21 +196,6 @@ def _connect_sandbox(sandbox: Sandbox) -> str:
         return name
 
     return asyncio.run(connected())
-
-
-@contextmanager
-def stopped_by_signals() -> Iterator[None]:
-    """Make SIGTERM end the system as Ctrl-C does."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in before:
-        signal.signal(number, signal.default_int_handler)
-    try:
-        yield
-    except KeyboardInterrupt:
-        return
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _watch(children: dict[str, subprocess.Popen[bytes]]) -> None:

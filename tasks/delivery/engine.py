@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypedDict, TypeVar
 
 from sqlalchemy import Engine
 
@@ -89,6 +89,14 @@ class CircuitBreaker:
     def succeeded(self) -> None:
         """Begin to count anew."""
         self._failures = 0
+
+
+class RunOptions(TypedDict, total=False):
+    """What every run may be given besides its settings."""
+
+    lease: HeldLease | None
+    clock: Callable[[], datetime]
+    sleep: Sleep
 
 
 class DeliveryRun(Generic[Report]):

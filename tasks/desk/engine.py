@@ -133,6 +133,7 @@ def _set_up_postgresql(connection: Any, _record: object) -> None:
     """
     encoding = connection.info.parameter_status("server_encoding")
     if encoding != "UTF8":
+        connection.close()
         raise DeskSettingsError(
             f"the desk's database has the encoding {encoding}, which can't keep every name and address: "
             "make another one with CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0"

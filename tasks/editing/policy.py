@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 from models.countries import country_code
 from models.edits import ITEM_FIELDS, ORDER_FIELDS, Edit, Values
 from models.errors import AppError, ExitCode
+from models.orders import MAX_QUANTITY
 from tasks.visible_text import visible
 
 MAX_LENGTH = 500
 MAX_NOTES_LENGTH = 5000
 MAX_ADDRESS_LENGTH = 2000
-MAX_QUANTITY = 1_000_000
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
 _PRINT = re.compile(r"item (\d{1,9}), print (\d{1,9})")
 _NO_DESIGN = "no design address: "

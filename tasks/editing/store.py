@@ -111,12 +111,12 @@ def _values(connection: Connection, order_id: int, names: Sequence[str]) -> dict
 
 
 def _write(connection: Connection, order_id: int, values: Values) -> None:
-    own = {name: value for name, value in values.items() if name in ORDER_FIELDS}
+    own: dict[str, Any] = {name: value for name, value in values.items() if name in ORDER_FIELDS}
     metadata = {name.removeprefix(_METADATA): v for name, v in values.items() if name.startswith(_METADATA)}
     mine = ORDERS.c.id == order_id
     if metadata:
         there = connection.execute(select(ORDERS.c.metadata).where(mine)).scalar()
-        own |= {"metadata": _merged(there, metadata)}  # type: ignore[dict-item]
+        own["metadata"] = _merged(there, metadata)
     if own:
         connection.execute(update(ORDERS).where(mine).values(own))
     items: dict[int, dict[str, str | None]] = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import msgspec
 from sqlalchemy import Connection, Engine
@@ -24,7 +24,14 @@ from models.handovers import (
 )
 from models.tables.outbox import OutboxState
 from models.unreadable import problems_in
-from tasks.delivery.engine import CircuitBreaker, DeliveryRun, is_too_long, pause_seconds, resume_at
+from tasks.delivery.engine import (
+    CircuitBreaker,
+    DeliveryRun,
+    RunOptions,
+    is_too_long,
+    pause_seconds,
+    resume_at,
+)
 from tasks.delivery.outcomes import OutcomeWriter
 from tasks.delivery.retry_policy import AttemptOutcome
 from tasks.desk.browse import orders_by_id
@@ -78,7 +85,7 @@ class SendRun(DeliveryRun[SendReport]):
         prepare: Prepare,
         *,
         order_ids: Collection[int] | None = None,
-        **options: Any,
+        **options: Unpack[RunOptions],
     ) -> None:
         super().__init__(engine, report, **options)
         self.settings = settings

@@ -50,13 +50,13 @@ def _of_work(status: Status) -> Iterator[Metric]:
     behind = GaugeMetricFamily(
         "podos_desk_behind_podos_seconds", "How long ago the last complete check began.", labels=["name"]
     )
-    for backlog in status.work:
-        labels = (backlog.work.value, backlog.name)
-        well.add_metric(labels, float(cause_of(backlog.work, backlog.name) not in troubled))
-        if backlog.last_success_at:
-            success.add_metric(labels, backlog.last_success_at.timestamp())
-        if backlog.next_run_at:
-            planned.add_metric(labels, backlog.next_run_at.timestamp())
-        if backlog.behind_seconds is not None:
-            behind.add_metric([backlog.name], backlog.behind_seconds)
+    for work_status in status.work:
+        labels = (work_status.work.value, work_status.name)
+        well.add_metric(labels, float(cause_of(work_status.work, work_status.name) not in troubled))
+        if work_status.last_success_at:
+            success.add_metric(labels, work_status.last_success_at.timestamp())
+        if work_status.next_run_at:
+            planned.add_metric(labels, work_status.next_run_at.timestamp())
+        if work_status.behind_seconds is not None:
+            behind.add_metric([work_status.name], work_status.behind_seconds)
     yield from (well, success, planned, behind)

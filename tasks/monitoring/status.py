@@ -68,7 +68,7 @@ class Status:
             "at": iso(self.at),
             "well": self.is_well,
             "troubles": [trouble.as_dict() for trouble in self.troubles],
-            "work": [backlog.as_dict() for backlog in self.work],
+            "work": [status.as_dict() for status in self.work],
             "counts": vars(self.backlog),
             "plans_known": self.plans_known,
         }

@@ -12,7 +12,6 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from decimal import Decimal
 from functools import cache, lru_cache
 from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -28,6 +27,7 @@ _SWITCHES = {
     **dict.fromkeys(("false", "0", "no", "n", "off"), False),
 }
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
+_PLAIN_NUMBER = re.compile(r"-?\d{1,100}(\.\d{1,100})?")
 _ZERO_DATE = re.compile(r"(0000-00-00|0001-01-01)([ t].*)?", re.DOTALL)
 _AMOUNT = re.compile(r"[+]?(?P<whole>-?\d{0,14})(\.(?P<part>\d{0,10}))?")
 _NEEDS_A_LOOK = frozenset(
@@ -44,14 +44,17 @@ _WORDS = {
     list: "a list",
     str: "text",
     bool: "yes or no",
-    int: "a number",
-    Decimal: "a number",
-    float: "no number that can be kept",
+    float: "no number",
 }
 _WANTED = {str: "text", float: "a number", bool: "yes or no", list: "a list"}
-_BEYOND_MONEY = 10**14
 MAX_AMOUNT_LENGTH = 100
 """What was looked at is remembered: long texts would fill the memory."""
+
+
+class _Number(str):
+    """A number as it was written: a float would round it, and ``1e999999999`` unfolds to gigabytes."""
+
+    __slots__ = ()
 
 
 class _UnreadableError(AppError):
@@ -72,13 +75,13 @@ def read_leniently(raw: bytes) -> tuple[bytes, Remarks] | None:
         None where the row is no JSON object at all.
     """
     try:
-        text = raw.decode("utf-8", "replace")
-        value = json.loads(text, strict=False, parse_float=Decimal)
+        text = raw.decode("utf-8", "surrogateescape")
+        value = json.loads(text, strict=False, parse_float=_Number, parse_int=_Number)
         if not isinstance(value, dict):
             return None
         reader = _Reader()
         row = reader.struct(Fulfillment, value, "")
-        return json.dumps(row, default=float).encode(), reader.remarks
+        return json.dumps(row).encode(), reader.remarks
     except (ValueError, RecursionError):
         return None
 
@@ -141,7 +144,7 @@ class _Reader:
             return self._value(kind, value, place, name)
         except _UnreadableError:
             if (struct, name) == (Fulfillment, "items"):
-                return value  # wholly unreadable: the decoder says so
+                return _as_it_is(value)  # wholly unreadable: the decoder says so
             wanted = "a decimal number" if name == "amount" else _WANTED.get(kind.type, "a group of fields")
             self._leave_out(name, f"{place}{name}", value, wanted)
             return None
@@ -167,7 +170,7 @@ class _Reader:
         text = _text(value)
         if text is None or not _LOST_HALF.search(text):
             return text
-        self.remarks.history.append(f"{where} holds half a character: it is replaced")
+        self.remarks.history.append(f"{where} holds a broken character: it is replaced")
         return _LOST_HALF.sub("\ufffd", text)
 
     def _list(self, kind: _Kind, value: Any, place: str, name: str) -> list[Any] | None:
@@ -182,7 +185,7 @@ class _Reader:
         found: list[Any] = []
         for number, each in enumerate(value, 1):
             label = f"{place}{_PLACES.get(name, name)} {number}"
-            if kind.type is str and isinstance(each, (str, int)) and not isinstance(each, bool):
+            if kind.type is str and isinstance(each, str):
                 found.append(self._text(each, label))
             elif kind.type is not str and (isinstance(each, dict) or each == []):
                 found.append(self.struct(kind.type, each or {}, f"{label}, "))
@@ -200,84 +203,79 @@ class _Reader:
 
 
 def _what(value: Any) -> str:
-    return "empty" if value is None else _WORDS.get(type(value), "odd")
+    if value is None:
+        return "empty"
+    return "a number" if isinstance(value, _Number) else _WORDS[type(value)]
 
 
 def _is_empty(value: Any) -> bool:
     """Return whether a value stands for null: an empty list or text, false, 0, or a word for null."""
+    if isinstance(value, _Number):
+        return float(value) == 0
     return not value or (isinstance(value, str) and value.strip().casefold() in _NULL_WORDS)
 
 
 def _text(value: Any) -> str | None:
-    if isinstance(value, (list, dict)) and not value:
-        return None
+    if isinstance(value, _Number) and not _PLAIN_NUMBER.fullmatch(value):
+        raise _UnreadableError
     if isinstance(value, str):
         return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    if isinstance(value, Decimal):
-        return format(value, "f")
+    if isinstance(value, (list, dict)) and not value:
+        return None
     raise _UnreadableError
 
 
 def _number(value: Any) -> float | None:
     if isinstance(value, bool):
         raise _UnreadableError
-    if isinstance(value, (int, Decimal)) or (isinstance(value, str) and _NUMBER.fullmatch(value.strip())):
-        number = float(Decimal(value.strip() if isinstance(value, str) else value))
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        number = float(value)
+        if math.isfinite(number):
+            return number
     elif _is_empty(value):
         return None
-    else:
-        raise _UnreadableError
-    if not math.isfinite(number):
-        raise _UnreadableError
-    return number
+    raise _UnreadableError
 
 
 def _switch(value: Any) -> bool | None:
-    if isinstance(value, bool) or value is None:
+    if isinstance(value, bool):
         return value
-    if isinstance(value, (str, int)) and str(value).strip().casefold() in _SWITCHES:
-        return _SWITCHES[str(value).strip().casefold()]
+    if isinstance(value, str) and (word := value.strip().casefold()) in _SWITCHES:
+        return _SWITCHES[word]
     if _is_empty(value):
         return None
     raise _UnreadableError
 
 
 def _amount(value: Any) -> str | None:
-    if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
-        number = Decimal(value)
-        if not abs(number) < _BEYOND_MONEY:
-            raise _UnreadableError
-        value = format(number, "f")
+    if isinstance(value, str) and (amount := amount_of(value)) is not None:
+        return amount
     if _is_empty(value):
         return None
-    amount = amount_of(value) if isinstance(value, str) else None
-    if amount is None:
-        raise _UnreadableError
-    return amount
+    raise _UnreadableError
 
 
 def _quantity(value: Any) -> Any:
     try:
         return _number(value)
     except _UnreadableError:
-        return value
+        return _as_it_is(value)
 
 
 def _deleted_at(value: Any) -> str | None:
     """Return when a print was withdrawn; whatever does not say no counts as yes, and is printed by nobody."""
     if _is_empty(value) or (isinstance(value, str) and is_no_date(value)):
         return None
-    return value if isinstance(value, str) and not _LOST_HALF.search(value) else "withdrawn"
+    return "withdrawn"
 
 
 def _created_at(value: Any) -> Any:
+    if isinstance(value, _Number) or not isinstance(value, str):
+        return _as_it_is(value)
     try:
-        moment = datetime.fromisoformat(value.strip()) if isinstance(value, str) else None
+        return datetime.fromisoformat(value.strip()).isoformat()
     except ValueError:
         return value
-    return moment.isoformat() if moment else value
 
 
 def _updated_at(value: Any) -> Any:
@@ -285,7 +283,12 @@ def _updated_at(value: Any) -> Any:
 
 
 def _as_it_is(value: Any) -> Any:
-    return value
+    """Return a value that the decoder is to refuse; any number stands for one."""
+    if isinstance(value, _Number):
+        return 0
+    if isinstance(value, list):
+        return [_as_it_is(each) for each in value]
+    return {name: _as_it_is(each) for name, each in value.items()} if isinstance(value, dict) else value
 
 
 _DECISIVE: dict[tuple[type[Wire], str], Callable[[Any], Any]] = {

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from models.errors import AppError
+from models.orders import MAX_QUANTITY
 from models.podos import Fulfillment, MendedFulfillment, Page, Price, RawPage, Remarks
 from tasks.podos.lenient import MAX_AMOUNT_LENGTH, amount_of, read_leniently
 from tasks.podos.raw_json import BrokenJsonError, rows_of_page, shallow_fields
@@ -21,7 +22,6 @@ from tasks.podos.raw_json import BrokenJsonError, rows_of_page, shallow_fields
 _NOT_TEXT = "its text is not valid Unicode, a number is out of range, or it is nested too deep"
 MAX_ID_LENGTH = 200
 """PostgreSQL can't index texts of a few thousand bytes: one such row would stop its whole batch."""
-MAX_QUANTITY = 1_000_000
 _PAGE = msgspec.json.Decoder(Page)
 _RAW_PAGE = msgspec.json.Decoder(RawPage)
 _ROW = msgspec.json.Decoder(Fulfillment)
@@ -183,15 +183,7 @@ def _parse_loosely(body: bytes) -> ParsedPage:
         raise NotAPageError(str(error), is_json=True) from None
     if token is not None and (not isinstance(token, (int, float)) or not math.isfinite(token)):
         raise NotAPageError("nextPageToken is no number", is_json=True)
-    return ParsedPage([parse_row(_strictly(raw)) for raw in rows], _page_number(token))
-
-
-def _strictly(raw: bytes) -> bytes:
-    """Return a row with control characters escaped and bytes that are no text replaced, if it can be read."""
-    try:
-        return json.dumps(json.loads(raw.decode("utf-8", "replace"), strict=False)).encode()
-    except (ValueError, RecursionError):
-        return raw
+    return ParsedPage([parse_row(raw) for raw in rows], _page_number(token))
 
 
 def _parse_leniently(raw: bytes, reason: str) -> Row:

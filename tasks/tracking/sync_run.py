@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Sequence
+from typing import Unpack
 
 from sqlalchemy import Connection, Engine
 
 from models.shipments import Parcel, SyncReport, SyncSettings
-from tasks.delivery.engine import DeliveryRun
+from tasks.delivery.engine import DeliveryRun, RunOptions
 from tasks.delivery.retry_policy import AttemptOutcome
-from tasks.desk.leases import HeldLease
 from tasks.desk.runs import record_counts
 from tasks.podos.errors import RetriablePodosError
 from tasks.tracking.queue import write_outcomes
@@ -31,12 +29,9 @@ class SyncRun(DeliveryRun[SyncReport]):
         engine: Engine,
         settings: SyncSettings,
         report: SyncReport,
-        *,
-        lease: HeldLease | None = None,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-        **options: Any,
+        **options: Unpack[RunOptions],
     ) -> None:
-        super().__init__(engine, report, lease=lease, clock=clock, **options)
+        super().__init__(engine, report, **options)
         self.settings = settings
         self.halted: RetriablePodosError | None = None
         self.after_id = 0

@@ -97,7 +97,7 @@ def assert_known(desk_command: RunDesk, tmp_path: Path, name: str) -> None:
 def assert_complete(sandbox: Sandbox, receiver: Receiver) -> None:
     """Make sure that podOS shows the first three orders as complete."""
     wanted = {posted["order"]["source_id"] for posted in list(receiver.taken.values())[:3]}
-    held = [request for request in sandbox.store.all() if request.get("id") in wanted]
+    held = [order for order in sandbox.store.all() if order.get("id") in wanted]
     assert [order["status"] for order in held] == ["complete"] * 3
 
 
@@ -111,6 +111,19 @@ def test_a_refused_secret_fails_the_command_and_says_what_to_do(
     assert result.code == 1
     assert "refused our key or secret (HTTP 401)" in result.err
     assert '"state": "waiting"' in desk_command("outbox", "--waiting", "--json").out
+
+
+@pytest.mark.parametrize(("refusals", "kept"), [("NONE", ""), ("accepted,  error", "accepted, error")])
+def test_the_fields_that_say_no_are_set_by_the_command(
+    desk_command: RunDesk, connected: Connected, secret: None, refusals: str, kept: str
+) -> None:
+    desk_command(
+        *("fulfillers", "add", "webhook", "picky", "--address", "http://127.0.0.1:9/orders"),
+        *("--refusals", refusals),
+    )
+    fulfiller = asyncio.run(load_fulfiller("picky"))
+    assert isinstance(fulfiller, WebhookFulfiller)
+    assert fulfiller.refusal_fields == kept
 
 
 NEXT_SECRET = "the next secret of the tests"

@@ -213,3 +213,22 @@ def test_rejected_orders_are_listed_without_payload(desk_command: RunDesk, cli_e
         result = desk_command(*args)
         assert "createdAt is missing" in result.out
         assert "ada@example.com" not in result.out + result.err
+
+
+def test_orders_are_searched_and_filtered(desk_command: RunDesk, cli_engine: Engine) -> None:
+    insert_order(cli_engine, source_id="s-1", order_number="A-1", ship_country="GB", podos_status="paid")
+    insert_order(cli_engine, source_id="s-2", order_number="A-2", ship_country="DE", podos_status="printed")
+
+    def found(*options: str) -> list[str]:
+        listed = json.loads(desk_command("orders", "--json", *options).out)
+        shown = desk_command("orders", *options).out
+        assert all(order["order_number"] in shown for order in listed)
+        return [order["order_number"] for order in listed]
+
+    assert found() == ["A-2", "A-1"]
+    assert found("--search", "a-1") == ["A-1"]
+    assert found("--country", "Germany") == ["A-2"]
+    assert found("--status", "PAID") == ["A-1"]
+    assert found("--since", "2999-01-01") == []
+    assert "is no day" in refused(desk_command("orders", "--since", "yesterday"))
+    assert "put options behind the command" in refused(desk_command("orders", "--search", "x", "export"))

@@ -9,6 +9,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -186,3 +187,26 @@ def test_certificates_that_can_not_be_read_are_named(
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
     said = refused(desk_command("check"))
     assert f"SSL_CERT_FILE: {tmp_path}/authority.pem can't be used ({told}" in said
+
+
+def test_the_version_is_that_of_the_package(desk_command: RunDesk) -> None:
+    assert desk_command("--version").out == f"podos-order-desk {version('podos-order-desk')}\n"
+
+
+def test_a_second_signal_interrupts_what_the_first_lets_end() -> None:
+    """The work in hand here is one that never ends."""
+    script = (
+        "import signal, os, time\n"
+        "from deployments.stack.stop_signals import asked_to_stop\n"
+        "with asked_to_stop() as stop:\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    print('asked', stop.is_set(), flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "asked True\n"
+        process.send_signal(signal.SIGINT)
+        _, message = process.communicate(timeout=30)
+    assert message.rstrip().endswith("KeyboardInterrupt")

@@ -87,7 +87,7 @@ def test_numbers_and_switches_as_text(desk: Engine) -> None:
 def test_half_an_emoji(desk: Engine) -> None:
     detail = take(desk, {"shippingAddress.line1": "1 High Street \ud83d"})
     assert detail.order["shipping"]["address1"] == "1 High Street \ufffd"
-    assert history(detail) == ["shippingAddress, line1 holds half a character: it is replaced"]
+    assert history(detail) == ["shippingAddress, line1 holds a broken character: it is replaced"]
 
 
 def test_a_line_refunded_to_quantity_0(desk: Engine) -> None:

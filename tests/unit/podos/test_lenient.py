@@ -214,7 +214,7 @@ def test_half_an_emoji_is_replaced_and_said() -> None:
     row = read(order(shippingAddress={"line1": "1 High Street \ud83d", "country": "GB"}))
     assert row.shipping_address
     assert row.shipping_address.line1 == "1 High Street \ufffd"
-    assert remarks(row) == (["shippingAddress, line1 holds half a character: it is replaced"], [])
+    assert remarks(row) == (["shippingAddress, line1 holds a broken character: it is replaced"], [])
 
 
 @pytest.mark.parametrize(
@@ -318,3 +318,39 @@ def test_no_long_text_in_place_of_money_is_remembered() -> None:
     remembered = lenient._amount_of.cache_info().currsize, parsing._is_decimal.cache_info().currsize
     read(order(declaredValue={"amount": "7" * 100_000}))
     assert (lenient._amount_of.cache_info().currsize, parsing._is_decimal.cache_info().currsize) == remembered
+
+
+@pytest.mark.parametrize(
+    "number", ["1e999999", "1e-999999", "-1E+99999999", "1e-99999999", "9" * 5000, "0." + "1" * 5000]
+)
+@pytest.mark.parametrize(
+    "field", ["merchantReference", "packageWeight", "deadline", "frozen", "declaredValue"]
+)
+def test_a_number_that_would_unfold_to_megabytes_is_left_out(number: str, field: str) -> None:
+    raw = json.dumps(order()).encode()[:-1] + f', "{field}": {number}}}'.encode()
+    priced = raw.replace(b'"20.00"', number.encode())
+    for body in (raw, priced):
+        row = parse_row(body)
+        assert isinstance(row, Fulfillment), row
+        assert len(str(row)) < 12_000
+        assert row.items
+        assert len(row.items) == 2
+
+
+@pytest.mark.parametrize("byte", [b"\xff", b"\xc3", b"\xed\xa0\x80"])
+def test_a_broken_byte_is_replaced_and_said(byte: bytes) -> None:
+    raw = json.dumps(order()).encode().replace(b"1 High Street", b"1 High " + byte + b"Street")
+    page = b'{"fulfillments":[' + raw + b"]}"
+    for row in (parse_row(raw), *parse_page(page).rows):
+        assert isinstance(row, Fulfillment)
+        assert row.shipping_address
+        assert str(row.shipping_address.line1).replace("\ufffd", "") == "1 High Street"
+        assert remarks(row) == (["shippingAddress, line1 holds a broken character: it is replaced"], [])
+
+
+@pytest.mark.parametrize("byte", [b"\xff", b"\xc3"])
+def test_a_broken_byte_in_an_id_is_no_id(byte: bytes) -> None:
+    raw = json.dumps(order()).encode().replace(b"id-1", b"id-" + byte)
+    (row,) = parse_page(b'{"fulfillments":[' + raw + b"]}").rows
+    assert isinstance(row, Unreadable)
+    assert row.id is None
