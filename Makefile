@@ -3,9 +3,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# uv where it works, because it is many times faster; else pip. `make UV= ...` takes pip.
+# uv where it works, because it is many times faster; else pip. Both compile: else the first start would. `make UV= ...` takes pip.
 UV := $(shell uv --version >/dev/null 2>&1 && echo uv)
-PIP := $(if $(UV),uv pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
+PIP := $(if $(UV),uv pip install --quiet --compile-bytecode --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
 # Every file by its hash. Wheels only: building anything else would fetch what no hash is known of.
 LOCKED := $(PIP) --require-hashes --only-binary :all:
 # The program itself is built by what the lock brought: nothing is fetched.
