@@ -37,6 +37,9 @@ def checked(edit: Edit) -> Edit:
         raise EditError("nothing to edit was given: see desk edit --help")
     if edit.position is None and edit.item:
         raise EditError(f"{next(iter(edit.item))} is an item's: say which with --item N")
+    for name in edit.item_metadata:
+        if name in ITEM_FIELDS:
+            raise EditError(f"{name} is a field of the item, no metadata: give it as --{name}")
     for name in (*edit.order, *edit.item):
         if name not in (*ORDER_FIELDS, *ITEM_FIELDS):
             raise EditError(f"{name} is no field that can be edited")

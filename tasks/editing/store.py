@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, select, update
 
 from models.edits import ITEM_FIELDS, ORDER_FIELDS, Edit, Edited, Values
 from models.tables.orders import NEEDS_ATTENTION
-from models.unreadable import problems_in
+from models.unreadable import problems_in, readable_or_none
 from tasks.desk.engine import writing
 from tasks.desk.errors import DeskRefusedError
 from tasks.desk.folders import place_orders
@@ -90,7 +90,7 @@ def _lock(connection: Connection, reference: str) -> int:
 
 
 def _values(connection: Connection, order_id: int, names: Sequence[str]) -> dict[str, str | None]:
-    """Return the present values of fields, as text."""
+    """Return the present values of fields, as text; None for what can't be read."""
     order = connection.execute(select(ORDERS).where(ORDERS.c.id == order_id)).mappings().one()
     rows = connection.execute(select(ITEMS).where(ITEMS.c.order_id == order_id)).mappings().all()
     items = {row["position"]: row for row in rows}
@@ -106,6 +106,7 @@ def _values(connection: Connection, order_id: int, names: Sequence[str]) -> dict
             value = order[name]
         else:
             value = (order["metadata"] or {}).get(name.removeprefix(_METADATA))
+        value = readable_or_none(value)
         found[name] = None if value is None else str(value)
     return found
 
@@ -130,13 +131,14 @@ def _write(connection: Connection, order_id: int, values: Values) -> None:
 def _write_item(connection: Connection, order_id: int, position: int, fields: Values) -> None:
     this = (ITEMS.c.order_id == order_id) & (ITEMS.c.position == position)
     row: dict[str, Any] = {name: value for name, value in fields.items() if name in ITEM_FIELDS}
-    if row.get("quantity"):
-        row["quantity"] = int(row["quantity"])
+    if quantity := row.pop("quantity", None):  # undoing brings back none that could not be read
+        row["quantity"] = int(quantity)
     metadata = {name: value for name, value in fields.items() if name not in ITEM_FIELDS}
     if metadata:
         there = connection.execute(select(ITEMS.c.metadata).where(this)).scalar()
         row["metadata"] = _merged(there, metadata)
-    connection.execute(update(ITEMS).where(this).values(row))
+    if row:
+        connection.execute(update(ITEMS).where(this).values(row))
 
 
 def _merged(there: Mapping[str, str] | None, values: Values) -> dict[str, str]:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from prefect import get_client
+from prefect.exceptions import PrefectHTTPStatusError
 from sqlalchemy import Engine
 
 from deployments.sandbox.server import Sandbox, SandboxSettings
+from models.fulfillers import KINDS
 from tasks.desk.engine import make_engine
 from tests.support.connected import Connected
 
@@ -33,6 +38,20 @@ def prefect_server() -> Iterator[None]:
         warnings.simplefilter("ignore")
         with prefect_test_harness(server_startup_timeout=120):
             yield
+
+
+@pytest.fixture(autouse=True)
+def _no_fulfiller_of_another_test(prefect_server: None) -> None:
+    """Remove the fulfillers that tests before this one added to the server: some commands send to all."""
+    asyncio.run(_remove_fulfillers())
+
+
+async def _remove_fulfillers() -> None:
+    async with get_client() as client:
+        for block in KINDS.values():
+            with suppress(PrefectHTTPStatusError):  # no block of this type was ever saved
+                for document in await client.read_block_documents_by_type(block.get_block_type_slug()):
+                    await client.delete_block_document(document.id)
 
 
 @pytest.fixture

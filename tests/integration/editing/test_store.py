@@ -17,6 +17,7 @@ from tasks.editing.store import edit_order, undo_edit
 from tasks.imports.load import load
 from tasks.upkeep.erase import erase, only
 from tests.support.loading import batch, fulfillment, new_run
+from tests.support.odd_values import plant
 
 NOW = datetime(2026, 11, 26, 9, tzinfo=UTC)
 ARTWORK = "https://artwork.example.test/late.png"
@@ -129,3 +130,15 @@ def test_undo_brings_an_order_back_that_lacks_its_artwork_again(desk: Engine) ->
     done = undo_edit(desk, "s-1", by="a person", now=NOW)
     assert (done.moved_to, done.needs) == ("Needs Attention", ["no design address: item 1, print 1"])
     assert find_order(desk, "s-1").order["folder"] == "Needs Attention"
+
+
+@pytest.mark.parametrize("column", ["sku", "quantity", "notes"])
+def test_what_could_not_be_read_is_corrected_and_undone_to_nothing_worse(
+    desk: Engine, order_id: int, column: str
+) -> None:
+    if not plant(desk, "order_items", order_id, column, "CAST('x' AS BLOB)", key="order_id"):
+        return  # this database takes no such value
+    edit_order(desk, "s-1", Edit({}, {}, 1, {column: "3"}, {}), by="a person", now=NOW)
+    assert str(find_order(desk, "s-1").order["items"][0][column]) == "3"
+    undo_edit(desk, "s-1", by="a person", now=NOW)
+    assert "unreadable" not in str(find_order(desk, "s-1").order["items"][0][column])

@@ -57,6 +57,8 @@ def test_values_are_cleaned(edit: Edit, kept: dict[str, Any]) -> None:
         (item({"print_url_1": "javascript:alert(1)"}), "print_url_1 must be an address"),
         (item({"print_url_1": "https://x.example.test/a b"}), "print_url_1 must be an address"),
         (item({"1 key": "x"}), "a key of metadata"),
+        (item({"quantity": "two"}), "quantity is a field of the item, no metadata: give it as --quantity"),
+        (item({"sku": "x"}), "sku is a field of the item"),
         (item({"note": "a\x1b[0m"}), "note holds control characters"),
     ],
 )
