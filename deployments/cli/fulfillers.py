@@ -1,4 +1,4 @@
-"""`desk fulfillers` and `desk fulfillers add`."""
+"""`desk fulfillers`, `desk fulfillers add` and `desk fulfillers remove`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from deployments.cli.desk_access import open_the_desk
 from deployments.cli.output import AsJson, print_json, say, table
 from deployments.stack.environment import prepare_prefect
 
@@ -65,6 +66,29 @@ def _shown(name: str, fulfiller: Any) -> dict[str, Any]:
     }
 
 
+@fulfillers_app.command("remove", epilog="Example: desk fulfillers remove acme")
+def remove(name: Name, *, as_json: AsJson = False) -> None:
+    """Remove a fulfiller and its secret. It is refused while orders wait to be sent to it."""
+    prepare_prefect(quiet=True)
+    from tasks.fulfilment.fulfillers import remove_fulfiller
+    from tasks.fulfilment.queue import count_waiting
+
+    with open_the_desk() as engine:
+        waiting = count_waiting(engine, name)
+    if waiting:
+        orders = "1 order waits" if waiting == 1 else f"{waiting} orders wait"
+        raise typer.BadParameter(
+            f"{orders} to be sent to {name}: send them (desk send --to {name}), or take them out of the"
+            " outbox (desk outbox --waiting; desk outbox cancel ID)",
+            param_hint="NAME",
+        )
+    asyncio.run(remove_fulfiller(name))
+    if as_json:
+        print_json({"removed": name})
+    else:
+        say(f"fulfiller {name} is removed; rules that send to it let orders wait: see desk rules list")
+
+
 @add_app.command("webhook", epilog="Example: desk fulfillers add webhook acme --address https://...")
 def add_webhook(
     name: Name,
@@ -114,9 +138,30 @@ def add_folder(
     as_json: AsJson = False,
 ) -> None:
     """Add a directory that a printer takes files from."""
-    place = str(directory.resolve()) if directory else None
+    place = _directory(directory) if directory else None
     given = {"directory": place, "format": format_}
     _add("folder", name, given | _common(move_to, read_only), None, as_json=as_json)
+
+
+def _directory(directory: Path) -> str:
+    """Return the whole path of a directory; where there is none, offer to make it."""
+    if directory.is_dir():
+        return str(directory.resolve())
+    if directory.exists():
+        raise _no_directory(f"{directory} is no directory")
+    question = f"There is no directory {directory}. Make it?"
+    if not (sys.stdin.isatty() and typer.confirm(question, err=True)):
+        raise _no_directory(f"there is no directory {directory}: make it first")
+    try:
+        directory.mkdir(parents=True, mode=0o770)
+    except OSError as error:
+        why = error.strerror or "the system refused it"
+        raise _no_directory(f"{directory} can't be made: {why}") from None
+    return str(directory.resolve())
+
+
+def _no_directory(problem: str) -> typer.BadParameter:
+    return typer.BadParameter(problem, param_hint="--directory")
 
 
 @add_app.command("orderdesk", epilog="Example: desk fulfillers add orderdesk store --store-id 12345")

@@ -1,4 +1,4 @@
-"""`desk send`, `desk outbox`, `desk outbox resend`, `desk hold` and `desk release`."""
+"""`desk send`, `desk outbox`, `desk outbox resend`, `desk outbox cancel`, `desk hold` and `desk release`."""
 
 from __future__ import annotations
 
@@ -169,6 +169,27 @@ def resend(
         print_json({"resent": again})
     else:
         show(f"{len(again)} {'order waits' if len(again) == 1 else 'orders wait'} to be sent")
+
+
+@outbox_app.command("cancel", epilog="Example: desk outbox cancel 12 13")
+def cancel(
+    ids: Annotated[
+        list[int], typer.Argument(metavar="ID...", help="Handovers, as `desk outbox` shows them.")
+    ],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Take orders that wait or failed out of the outbox: they are not sent, unless you resend them."""
+    from tasks.fulfilment.store import cancel_handovers
+
+    with open_the_desk() as engine:
+        canceled, begun = cancel_handovers(engine, ids, now=datetime.now(UTC))
+    if as_json:
+        print_json({"canceled": canceled, "attempted_at": sorted(begun)})
+        return
+    show(f"{len(canceled)} {'order is' if len(canceled) == 1 else 'orders are'} taken out of the outbox")
+    for name in sorted(begun):
+        show(f"an attempt had begun: ask {name} whether an order arrived")
 
 
 def hold(

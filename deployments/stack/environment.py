@@ -16,6 +16,7 @@ PREFECT_DEFAULTS = {
     # Nothing is sent to anybody; the first start also fails with "database is locked" when analytics are on.
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
     # The UI asks the address it was loaded from, whatever host and port that is.
     "PREFECT_SERVER_UI_API_URL": "/api",
     # Nor does another page need to; by default a page of any address could ask a server of this machine.

@@ -28,11 +28,14 @@ MISDIRECTED = 421
 _POLICY_VIOLATION = 1008
 _OWN_SITES = frozenset({"same-origin", "none"})
 """``none``: a person typed the address, or opened a bookmark."""
-_NO_FRAMES = (
+_FOR_BROWSERS = (
     (b"x-frame-options", b"DENY"),
-    (b"content-security-policy", b"frame-ancestors 'none'"),
+    (b"content-security-policy", b"frame-ancestors 'none'; connect-src 'self'"),
 )
-"""In a frame, a page of another address could have its visitors press our buttons unseen."""
+"""In a frame, a page of another address could have its visitors press our buttons unseen.
+
+Prefect's pages ask an address of its maker for the settings of its analytics, whatever is switched off.
+"""
 
 
 class Refusal(NamedTuple):
@@ -153,7 +156,7 @@ class SameOrigin:
 def _without_frames(send: Send) -> Send:
     async def send_on(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message.get("headers", ()), *_NO_FRAMES]}
+            message = {**message, "headers": [*message.get("headers", ()), *_FOR_BROWSERS]}
         await send(message)
 
     return send_on

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,22 @@ async def save_fulfiller(name: str, fulfiller: Fulfiller) -> None:
     if kind != fulfiller.kind:
         raise FulfillerError(f"there is already a fulfiller {name!r}, of kind {kind}: choose another name")
     await fulfiller.save(name, overwrite=True)
+
+
+async def remove_fulfiller(name: str) -> None:
+    """Remove a fulfiller with its secret.
+
+    Raises:
+        UnknownFulfillerError: there is none of that name.
+    """
+    kind = (await fulfiller_kinds()).get(name)
+    if kind is None:
+        raise UnknownFulfillerError(f"there is no fulfiller {name!r}; see: desk fulfillers")
+    async with get_client() as client:
+        slug = KINDS[kind].get_block_type_slug()
+        with suppress(ObjectNotFound):  # somebody else removed it just now
+            document = await client.read_block_document_by_name(name, slug, include_secrets=False)
+            await client.delete_block_document(document.id)
 
 
 def open_channel(engine: Engine, name: str, fulfiller: Fulfiller) -> Channel:

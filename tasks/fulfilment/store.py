@@ -1,13 +1,14 @@
-"""Queue, list and resend handovers; hold and release orders."""
+"""Queue, list, resend and cancel handovers; hold and release orders."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, Select, select, update
+from sqlalchemy import Connection, Engine, Select, select, update
 
 from models.tables.outbox import OutboxState
 from models.unreadable import is_readable
@@ -18,12 +19,13 @@ from tasks.desk.errors import DeskRefusedError
 from tasks.desk.export import iso
 from tasks.desk.folders import known_folder_id
 from tasks.desk.history import add_history
+from tasks.desk.leases import HeldLease
 from tasks.desk.references import desk_reference, resolve
 from tasks.desk.sql import chunks, newest_first
 from tasks.desk.tables import HANDOVERS, ORDERS
 
 MAX_REASON_LENGTH = 500
-_CHUNK = 1000
+CANCELED = "taken out of the outbox by a person"
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,67 @@ def resend_handovers(
         history = [(row.order_id, "queued", f"is sent to {row.fulfiller} again") for row in known]
         add_history(connection, history, at=now)
     return again, {row.fulfiller for row in rows if is_readable(row.fulfiller)}
+
+
+def cancel_handovers(engine: Engine, ids: Collection[int], *, now: datetime) -> tuple[list[int], set[str]]:
+    """Take handovers that wait or failed out of the outbox; ``resend_handovers`` puts them back.
+
+    The leases of their fulfillers are held meanwhile, so that none of them is under way.
+
+    Args:
+        engine: the desk.
+        ids: which.
+        now: aware.
+
+    Returns:
+        Their ids, and the names of the fulfillers at which an attempt had begun: they may have an order.
+
+    Raises:
+        DeskRefusedError: there is no such handover, or one has left; then none is changed.
+        LeaseHeldError: orders are being sent to one of the fulfillers.
+
+    Safe to repeat: what was taken out before stays as it is.
+    """
+    with reading(engine) as connection:
+        names = {row.fulfiller for row in _chosen(connection, ids)}
+    with ExitStack() as leases:
+        for name in sorted(filter(is_readable, names)):
+            leases.enter_context(HeldLease(engine, f"send:{name}"))
+        with writing(engine) as connection:
+            rows = _chosen(connection, ids)
+            _refuse_what_left(rows)
+            open_ = [row for row in rows if row.state in (OutboxState.WAITING, OutboxState.FAILED)]
+            canceled = {"state": OutboxState.VOIDED.value, "reason": CANCELED, "next_attempt_at": None}
+            for part in chunks([row.id for row in open_]):
+                connection.execute(update(HANDOVERS).where(HANDOVERS.c.id.in_(part)).values(canceled))
+            known = [row for row in open_ if row.known_id is not None]
+            history = [(row.known_id, "not sent", f"{CANCELED}: {row.fulfiller}") for row in known]
+            add_history(connection, history, at=now)
+    begun = {
+        row.fulfiller for row in open_ if row.first_attempt_at is not None and is_readable(row.fulfiller)
+    }
+    return [row.id for row in open_], begun
+
+
+def _chosen(connection: Connection, ids: Collection[int]) -> list[Any]:
+    """Return handovers by id, and refuse what is none."""
+    names = ("id", "fulfiller", "state", "first_attempt_at")
+    columns = [*(HANDOVERS.c[name] for name in names), ORDERS.c.id.label("known_id")]
+    both = HANDOVERS.outerjoin(ORDERS, ORDERS.c.id == HANDOVERS.c.order_id)
+    rows: list[Any] = []
+    for part in chunks(sorted(set(ids))):
+        query = select(*columns).select_from(both).where(HANDOVERS.c.id.in_(part))
+        rows += connection.execute(query.order_by(HANDOVERS.c.id)).all()
+    if missing := sorted(set(ids) - {row.id for row in rows}):
+        raise DeskRefusedError(f"the desk has no handover {missing[0]}; see: desk outbox")
+    return rows
+
+
+def _refuse_what_left(rows: Collection[Any]) -> None:
+    for row in rows:
+        if row.state in (OutboxState.SENT, OutboxState.ALREADY_THERE):
+            whom = row.fulfiller if is_readable(row.fulfiller) else "the fulfiller"
+            raise DeskRefusedError(f"handover {row.id} has left: {whom} has the order; ask there to stop it")
 
 
 def hold_order(engine: Engine, reference: str, reason: str, *, now: datetime) -> None:

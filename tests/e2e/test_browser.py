@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Request, expect
 
 from tests.e2e.browser import browser
 from tests.e2e.running import System, wait_for
@@ -22,6 +22,29 @@ def page(system: System, tmp_path: Path) -> Iterator[Page]:
     """A browser that nobody has used, at the system's pages."""
     with browser(tmp_path, base_url=f"{system.url}/v2/") as page:
         yield page
+
+
+def test_no_page_asks_another_host(system: System, page: Page) -> None:
+    asked: list[str] = []
+    page.on("requestfinished", lambda request: asked.append(request.url))
+    page.on("response", lambda response: asked.append(response.url))
+    page.on("requestfailed", lambda request: asked.append(request.url) if _was_sent(request) else None)
+    for path, text in {
+        "dashboard": "Dashboard",
+        "runs": "Runs",
+        "deployments": "check-for-new-orders",
+        "blocks": "Blocks",
+    }.items():
+        page.goto(path)
+        expect(page.get_by_text(text).first).to_be_visible()
+        page.wait_for_load_state("networkidle")
+    assert asked
+    assert [url for url in asked if not url.startswith((f"{system.url}/", "data:", "blob:"))] == []
+
+
+def _was_sent(request: Request) -> bool:
+    """Tell whether a request that failed had left the browser: its own policy stops some before."""
+    return "csp" not in str(request.failure).lower()
 
 
 def test_a_manual_import_by_its_form_ends_with_the_orders_in_the_folder(system: System, page: Page) -> None:

@@ -232,3 +232,58 @@ def test_a_busy_desk_is_waited_for_with_a_new_pass(
     with engine.connect() as connection:
         runs = connection.execute(text("SELECT state FROM import_runs WHERE kind = 'send'"))
         assert runs.scalars().all() == ["completed"]
+
+
+def test_a_fulfiller_is_removed_when_nothing_waits_for_it(
+    desk_command: RunDesk, engine: Engine, connected: Connected, tmp_path: Path
+) -> None:
+    added = desk_command("fulfillers", "add", "folder", "leaving", "--directory", str(tmp_path))
+    assert added.code == 0, added.err
+    desk_command("check")
+    queue(engine, 1, "leaving")
+    refused_ = desk_command("fulfillers", "remove", "leaving")
+    assert refused_.code == 2
+    assert "1 order waits to be sent to leaving: send them (desk send --to leaving)" in unwrapped(refused_)
+    (handover,) = json.loads(desk_command("outbox", "--waiting", "--json").out)
+    canceled = desk_command("outbox", "cancel", str(handover["id"]))
+    assert canceled.out == "1 order is taken out of the outbox\n", canceled.err
+    again = desk_command("outbox", "cancel", str(handover["id"]), "--json")
+    assert json.loads(again.out) == {"canceled": [], "attempted_at": []}
+    removed = desk_command("fulfillers", "remove", "leaving", "--json")
+    assert json.loads(removed.out) == {"removed": "leaving"}
+    assert "leaving" not in desk_command("fulfillers").out
+    again = desk_command("fulfillers", "remove", "leaving")
+    assert (again.code, again.err) == (2, "Error: there is no fulfiller 'leaving'; see: desk fulfillers\n")
+
+
+def unwrapped(result: Result) -> str:
+    return " ".join(result.err.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(("place", "problem"), [("none", "make it first"), ("file", "is no directory")])
+def test_a_folder_fulfiller_without_a_directory_is_refused_at_once(
+    desk_command: RunDesk, tmp_path: Path, place: str, problem: str
+) -> None:
+    (tmp_path / "file").touch()
+    result = desk_command("fulfillers", "add", "folder", "nowhere", "--directory", str(tmp_path / place))
+    assert result.code == 2
+    assert problem in unwrapped(result)
+    assert "nowhere" not in desk_command("fulfillers").out
+
+
+def test_at_a_terminal_a_missing_directory_is_made(
+    desk_command: RunDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    asked: list[str] = []
+
+    def confirm(question: str, **_named: object) -> bool:
+        asked.append(question)
+        return True
+
+    monkeypatch.setattr("typer.confirm", confirm)
+    new = tmp_path / "new" / "press"
+    result = desk_command("fulfillers", "add", "folder", "made", "--directory", str(new))
+    assert result.code == 0, result.err
+    assert new.is_dir()
+    assert asked == [f"There is no directory {new}. Make it?"]

@@ -209,7 +209,7 @@ def test_the_rest_is_the_applications_own_and_no_page_may_frame_it() -> None:
     assert start["headers"] == [
         (b"a", b"b"),
         (b"x-frame-options", b"DENY"),
-        (b"content-security-policy", b"frame-ancestors 'none'"),
+        (b"content-security-policy", b"frame-ancestors 'none'; connect-src 'self'"),
     ]
     assert answer_of(scope(("host", OWN), kind="websocket")) == [{"type": "secret"}]
     assert answer_of({"type": "lifespan"}) == [{"type": "secret"}]
