@@ -207,9 +207,21 @@ def named_error(error: Exception) -> DeskError:
     if "not a database" in message or "malformed" in message:
         return DeskSettingsError("the file named by DESK_DATABASE_URL is not a desk database, or is damaged")
     if isinstance(error, (OperationalError, InterfaceError, PoolTimeoutError)):
-        return RetriableDeskError("the desk's database did not answer: check that it runs, then try again")
+        return _no_answer(original)
     # Not the driver's own message: it quotes values ("invalid input syntax for type integer: ...").
     return DeskError(f"the desk's database refused: {type(original or error).__name__}")
+
+
+def _no_answer(original: object) -> RetriableDeskError:
+    """Name the driver's code, which holds no value of a row; a file is not told to run."""
+    if code := getattr(original, "sqlite_errorname", None):
+        return RetriableDeskError(
+            f"the desk's SQLite file could not be read or written ({code}): try again; if that does not "
+            "help, look at its disk, and keep it on no network drive"
+        )
+    state = getattr(original, "sqlstate", None)
+    told = f" (SQLSTATE {state})" if state else ""
+    return RetriableDeskError(f"the desk's database did not answer{told}: check that it runs, then try again")
 
 
 def upgrade(engine: Engine) -> None:

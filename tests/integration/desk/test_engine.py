@@ -15,13 +15,13 @@ import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, select, text
-from sqlalchemy.exc import StatementError
+from sqlalchemy.exc import OperationalError, StatementError
 
 from models import migrations
 from models.tables.orders import FIRST_FOLDERS, Folder, Order
 from models.tables.runs import Lease
 from tasks.desk import engine as engine_module
-from tasks.desk.engine import make_engine, open_desk, reading, upgrade, writing
+from tasks.desk.engine import make_engine, named_error, open_desk, reading, upgrade, writing
 from tasks.desk.errors import DeskError, DeskSettingsError, RetriableDeskError
 from tests.support.builders import insert_order
 from tests.support.old_desks import alembic_config
@@ -268,3 +268,20 @@ def test_a_database_that_is_locked_while_it_is_new_may_be_free_later(tmp_path: P
         open_desk(f"sqlite:///{tmp_path / 'desk.db'}")
     holder.close()
     open_desk(f"sqlite:///{tmp_path / 'desk.db'}").dispose()
+
+
+def test_an_error_of_a_sqlite_file_is_told_by_its_code_and_may_be_tried_again(tmp_path: Path) -> None:
+    engine = make_engine(f"sqlite:///{tmp_path / 'desk.db'}")
+    with pytest.raises(RetriableDeskError) as caught, writing(engine) as connection:
+        connection.exec_driver_sql("BEGIN")  # an operational error that is no lock
+    engine.dispose()
+    assert str(caught.value).startswith("the desk's SQLite file could not be read or written (SQLITE_ERROR)")
+    assert caught.value.retriable
+
+
+@pytest.mark.parametrize(("state", "told"), [("57P01", " (SQLSTATE 57P01)"), (None, "")])
+def test_an_error_of_postgresql_is_told_by_its_code(state: str | None, told: str) -> None:
+    original = Exception("terminating connection: value 'secret'")
+    original.sqlstate = state  # type: ignore[attr-defined]  # as psycopg has it
+    error = named_error(OperationalError("SELECT 1", {}, original))
+    assert str(error) == f"the desk's database did not answer{told}: check that it runs, then try again"
