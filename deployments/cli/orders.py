@@ -39,6 +39,13 @@ InFolder = Annotated[
 ]
 
 
+class Rows(StrEnum):
+    """What a line of a CSV export is."""
+
+    ORDERS = "orders"
+    ITEMS = "items"
+
+
 class ExportFormat(StrEnum):
     """How an export is written."""
 
@@ -129,6 +136,12 @@ def export(
         ExportFormat | None,
         typer.Option("--format", help="jsonl: a JSON document a line (the default). csv: a line an order."),
     ] = None,
+    rows: Annotated[
+        Rows | None, typer.Option("--rows", help="Of a CSV file: a line an order, or one an item.")
+    ] = None,
+    bom: Annotated[
+        bool, typer.Option("--bom", help="Begin a CSV file with the byte order mark that Excel looks for.")
+    ] = False,
     folder: InFolder = None,
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write to this file, which only you can read.")
@@ -137,14 +150,19 @@ def export(
 ) -> None:
     """Export whole orders, one a line, oldest import first; any number of them.
 
-    CSV has the items as JSON in the last column. Text that a spreadsheet would run as a formula begins
-    with an apostrophe there. A file is complete or not there: it is put in place at the end.
+    CSV has the items as JSON in the last column, or with --rows items a line for each. Text that a
+    spreadsheet would run as a formula begins with an apostrophe there. A file is complete or not there: it
+    is put in place at the end.
     """
+    if format_ is not ExportFormat.CSV and (rows or bom):
+        raise typer.BadParameter("it is for --format csv", param_hint="--rows" if rows else "--bom")
     if as_json and format_ is ExportFormat.CSV:
         raise typer.BadParameter("--json and --format csv exclude each other", param_hint="--json")
     from tasks.desk.browse import export_orders
 
-    write = _write_csv if format_ is ExportFormat.CSV else _write_jsonl
+    write = _write_jsonl
+    if format_ is ExportFormat.CSV:
+        write = partial(_write_csv, rows=rows or Rows.ORDERS, bom=bom)
     with open_the_desk() as engine:
         orders = export_orders(engine, folder=folder)
         if output is None:
@@ -163,14 +181,22 @@ def _write_jsonl(orders: Iterable[dict[str, Any]], file: TextIO | HarmlessOutput
     return count
 
 
-def _write_csv(orders: Iterable[dict[str, Any]], file: TextIO | HarmlessOutput) -> int:
-    from tasks.desk.export import CSV_COLUMNS, csv_line
+def _write_csv(
+    orders: Iterable[dict[str, Any]],
+    file: TextIO | HarmlessOutput,
+    *,
+    rows: Rows = Rows.ORDERS,
+    bom: bool = False,
+) -> int:
+    from tasks.desk.export import CSV_COLUMNS, ITEM_COLUMNS, csv_line, item_lines
 
+    if bom:
+        file.write("\ufeff")
     writer = csv.writer(file)
-    writer.writerow(CSV_COLUMNS)
+    writer.writerow(ITEM_COLUMNS if rows is Rows.ITEMS else CSV_COLUMNS)
     count = 0
     for order in orders:
-        writer.writerow(csv_line(order))
+        writer.writerows(item_lines(order) if rows is Rows.ITEMS else [csv_line(order)])
         count += 1
     return count
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -62,6 +62,10 @@ CSV_COLUMNS = (
     "additional_files",
     "items",
 )
+
+_ITEM = ("sku", "name", "quantity", "variant_ref", "notes", "metadata")
+ITEM_COLUMNS = (*CSV_COLUMNS[:-1], "item", *(f"item_{name}" for name in _ITEM))
+"""Of a CSV file with a line an item; ``item`` is its number in the order, from 1."""
 
 
 def exported_order(row: Mapping[Any, Any], items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -140,7 +144,7 @@ def _list_of(value: Any) -> list[Any]:
 
 def exported_item(row: Mapping[Any, Any]) -> dict[str, Any]:
     """Return what is exported of an item, from the columns of table ``order_items``."""
-    return {name: row[name] for name in ("sku", "name", "quantity", "variant_ref", "notes", "metadata")}
+    return {name: row[name] for name in _ITEM}
 
 
 def csv_line(order: Mapping[str, Any]) -> list[str | int | float]:
@@ -148,12 +152,31 @@ def csv_line(order: Mapping[str, Any]) -> list[str | int | float]:
 
     Text that a spreadsheet would run as a formula begins with an apostrophe (``tasks.text_cells``).
     """
+    flat = _flat(order)
+    return [csv_cell(flat[name]) for name in CSV_COLUMNS]
+
+
+def item_lines(order: Mapping[str, Any]) -> Iterator[list[str | int | float]]:
+    """Return an exported order as CSV lines of ``ITEM_COLUMNS``: one an item, and one where it has none."""
+    flat = _flat(order)
+    of_order = [csv_cell(flat[name]) for name in CSV_COLUMNS[:-1]]
+    for number, item in enumerate(order["items"], 1):
+        metadata = _json_or_none(item["metadata"])
+        of_item = (number, *(item[name] for name in _ITEM[:-1]), metadata)
+        yield of_order + [csv_cell(value) for value in of_item]
+    if not order["items"]:
+        yield of_order + [csv_cell(None)] * (1 + len(_ITEM))
+
+
+def _flat(order: Mapping[str, Any]) -> dict[str, Any]:
     flat = dict(order)
     for group in _NESTED:
         flat.update({f"{group}_{name}": value for name, value in order[group].items()})
-    for name in _AS_JSON:
-        flat[name] = json.dumps(order[name], ensure_ascii=False) if order[name] else None
-    return [csv_cell(flat[name]) for name in CSV_COLUMNS]
+    return flat | {name: _json_or_none(order[name]) for name in _AS_JSON}
+
+
+def _json_or_none(value: Any) -> str | None:
+    return json.dumps(value, ensure_ascii=False) if value else None
 
 
 def iso(instant: datetime | None) -> str | None:

@@ -101,6 +101,46 @@ def test_every_value_of_a_csv_export_comes_back(desk_command: RunDesk, cli_engin
         assert from_csv_cell(line["order_number"]) == order["order_number"]
 
 
+def test_a_csv_export_can_have_a_line_an_item(desk_command: RunDesk, cli_engine: Engine) -> None:
+    evil = {
+        "sku": "=1+1",
+        "notes": "two\nlines",
+        "item_metadata": {"print_url_1": "https://x.example.test/a.png"},
+    }
+    insert_order(cli_engine, order_number="0042", items=(evil, {"sku": "007"}))
+    insert_order(cli_engine, order_number="no items", items=())
+    result = desk_command("orders", "export", "--format", "csv", "--rows", "items")
+    lines = list(csv.DictReader(io.StringIO(result.out)))
+    assert [(line["order_number"], line["item"]) for line in lines] == [
+        ("0042", "1"),
+        ("0042", "2"),
+        ("no items", ""),
+    ]
+    assert [line["item_sku"] for line in lines] == ["'=1+1", "007", ""]
+    assert lines[0]["item_notes"] == "two\nlines"
+    assert json.loads(lines[0]["item_metadata"]) == evil["item_metadata"]
+    assert {line["shipping_postal_code"] for line in lines} == {"02134"}
+    assert "items" not in lines[0]
+
+
+@pytest.mark.parametrize("rows", ["orders", "items"])
+def test_a_csv_export_begins_with_a_byte_order_mark_on_request(
+    desk_command: RunDesk, cli_engine: Engine, tmp_path: Path, rows: str
+) -> None:
+    insert_order(cli_engine, ship_name="Zoë Łukasz")
+    file = tmp_path / "orders.csv"
+    export = ("orders", "export", "--format", "csv", "--rows", rows)
+    desk_command(*export, "--bom", "--output", str(file))
+    assert file.read_bytes() == b"\xef\xbb\xbf" + desk_command(*export).out.encode()
+    assert desk_command(*export, "--bom").out.encode() == file.read_bytes()
+
+
+@pytest.mark.parametrize("option", [("--rows", "items"), ("--bom",)])
+def test_options_of_csv_are_refused_without_it(desk_command: RunDesk, option: tuple[str, ...]) -> None:
+    message = refused(desk_command("orders", "export", *option))
+    assert f"{option[0]}: it is for --format csv" in message
+
+
 def test_an_export_to_a_file_is_private_and_complete(
     desk_command: RunDesk, cli_engine: Engine, tmp_path: Path
 ) -> None:

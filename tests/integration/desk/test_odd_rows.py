@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from deployments.cli.orders import _write_csv, _write_jsonl
+from deployments.cli.orders import Rows, _write_csv, _write_jsonl
 from models import migrations
 from models.rules import RuleEvent
 from models.tables import metadata
@@ -84,6 +84,7 @@ def see_orders(engine: Engine) -> None:
     assert shown(orders) == {order.id for order in list_orders(engine)} == GOOD | {FIRST_ID + ODD}
     _write_jsonl(orders, io.StringIO())
     _write_csv(orders, io.StringIO())
+    _write_csv(orders, io.StringIO(), rows=Rows.ITEMS)
     for order in orders:
         shown([find_order(engine, str(order["id"])).as_dict()])
         problems_of(order)
