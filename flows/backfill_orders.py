@@ -117,7 +117,8 @@ async def _import_window(backfill: int, window: int) -> ImportReport:
 async def begin_backfill(engine: Engine, request: Backfill, integration: Integration) -> int:
     """Return the backfill to work on: one of this request that was not finished, else a new one."""
     settings = integration.import_settings(request.integration)
-    window = window_of_import(request.since, "", request.until, "", integration.time_zone)
+    now = datetime.now(UTC)
+    window = window_of_import(request.since, "", request.until, "", integration.time_zone, now=now)
     if window.since is None:
         raise ValueError("a backfill needs a first day")
     wanted = BackfillRequest(

@@ -25,7 +25,8 @@ def _run_name() -> str:
     name = fields.get("integration") or flow_run.parameters.get("integration") or "default"
     days = f" from {fields['since']}" if fields.get("since") else ""
     days += f" until {fields['until']}" if fields.get("until") else ""
-    return f"import {name}{days} at {datetime.now(UTC):%Y-%m-%d %H:%M}"
+    what = "dry run: import" if fields.get("dry_run") or flow_run.parameters.get("dry_run") else "import"
+    return f"{what} {name}{days} at {datetime.now(UTC):%Y-%m-%d %H:%M}"
 
 
 @flow(name="manual-import", flow_run_name=_run_name)
@@ -40,7 +41,12 @@ async def manual_import(request: ManualImport) -> State[None]:
     async def run() -> ImportReport:
         integration = await load_integration(request.integration)
         window = window_of_import(
-            request.since, request.since_time, request.until, request.until_time, integration.time_zone
+            request.since,
+            request.since_time,
+            request.until,
+            request.until_time,
+            integration.time_zone,
+            now=datetime.now(UTC),
         )
         plan = ScanPlan("createdAt", since=window.since, until=window.until)
         return await import_window(request.integration, integration, plan, dry_run=request.dry_run)

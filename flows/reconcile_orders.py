@@ -85,7 +85,8 @@ async def reconcile(name: str, integration: Integration, request: Reconcile) -> 
     settings = integration.import_settings(name)
     since = plan_check(settings, None).since
     if request.since:
-        since = window_of_import(request.since, "", None, "", integration.time_zone).since
+        now = datetime.now(UTC)
+        since = window_of_import(request.since, "", None, "", integration.time_zone, now=now).since
     report = ReconcileReport(name, fix=request.fix, since=since)
     watching, started = observer.get(), time.monotonic()
     problems: list[UnusableRuleError] = []

@@ -130,7 +130,7 @@ def whole_days(since: date, until: date | None, time_zone: str) -> Window:
 
 
 def window_of_import(
-    since: date, since_time: str, until: date | None, until_time: str, time_zone: str
+    since: date, since_time: str, until: date | None, until_time: str, time_zone: str, *, now: datetime
 ) -> Window:
     """Return the window of a manual import.
 
@@ -140,9 +140,11 @@ def window_of_import(
         until: last day, whole unless ``until_time`` is given; None: no end.
         until_time: the window ends just before it; empty: with the day.
         time_zone: IANA name.
+        now: the present, aware.
 
     Raises:
-        WindowError: the window ends before it begins, or a day lies outside of ``YEARS``.
+        WindowError: the window ends before it begins, or begins in the future, or a day lies outside of
+            ``YEARS``.
     """
     window = whole_days(since, until, time_zone)
     begin, end = window
@@ -151,7 +153,9 @@ def window_of_import(
     if until and until_time:
         end = _instant(until, time.fromisoformat(until_time), time_zone)
     if begin and end and end <= begin:
-        raise WindowError("until lies before since: nothing is in between")
+        raise WindowError("the end lies before the beginning: nothing is in between")
+    if begin and begin > now:
+        raise WindowError(f"{since} is in the future: no order was created since; give an earlier beginning")
     return Window(begin, end)
 
 

@@ -199,7 +199,8 @@ def test_import_takes_a_moment_in_any_zone(connected: Connected, desk_command: R
         ([], "give either --since D or --order"),
         (["--since", "2026-11-01", "--order", "x"], "give either --since D or --order"),
         (["--since", "11/01/2026"], "is no date"),
-        (["--since", "2026-11-02", "--until", "2026-11-01"], "until lies before since"),
+        (["--since", "2026-11-02", "--until", "2026-11-01"], "the end lies before the beginning"),
+        (["--since", "2900-01-01"], "2900-01-01 is in the future"),
     ],
 )
 def test_import_refuses_arguments_that_make_no_sense(

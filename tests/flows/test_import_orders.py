@@ -441,3 +441,17 @@ def test_every_reason_is_part_of_the_published_report(connected: Connected) -> N
     published = connected.check().as_dict()
 
     assert set(published["skipped"]) == {reason.value for reason in SKIPPED}
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_dry_run_says_so_in_its_name(connected: Connected, dry_run: bool) -> None:
+    from prefect.client.orchestration import get_client
+
+    async def name_of_the_last() -> str:
+        async with get_client() as client:
+            runs = await client.read_flow_runs(limit=1, sort="START_TIME_DESC")  # type: ignore[arg-type]
+            return str(runs[0].name)
+
+    connected.manual_import("2020-01-01", dry_run=dry_run)
+    what = "dry run: import" if dry_run else "import"
+    assert asyncio.run(name_of_the_last()).startswith(f"{what} default from 2020-01-01 at ")

@@ -40,6 +40,9 @@ def utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
+NOW = utc("2026-11-23T10:00")
+
+
 def test_both_days_count_whole() -> None:
     window = whole_days(date(2026, 11, 1), date(2026, 11, 3), "UTC")
     assert window == (utc("2026-11-01T00:00"), utc("2026-11-04T00:00"))
@@ -87,33 +90,35 @@ def test_days_follow_each_other_without_gap_or_overlap(zone: str) -> None:
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/London", "Asia/Tokyo"])
 def test_windows_are_in_utc_where_a_second_is_always_a_second(zone: str) -> None:
-    window = window_of_import(date(2026, 3, 29), "02:30", date(2026, 3, 30), "04:00", zone)
+    window = window_of_import(date(2026, 3, 29), "02:30", date(2026, 3, 30), "04:00", zone, now=NOW)
     assert window.since is not None
     assert window.until is not None
     assert (window.since.tzinfo, window.until.tzinfo) == (UTC, UTC)
 
 
 def test_times_of_day_narrow_the_days() -> None:
-    window = window_of_import(date(2026, 7, 1), "08:30", date(2026, 7, 2), "17:45:30", "Europe/London")
+    window = window_of_import(
+        date(2026, 7, 1), "08:30", date(2026, 7, 2), "17:45:30", "Europe/London", now=NOW
+    )
     assert window == (utc("2026-07-01T07:30"), utc("2026-07-02T16:45:30"))
 
 
 def test_each_time_of_day_is_optional() -> None:
     day = date(2026, 7, 1)
-    assert window_of_import(day, "08:30", day, "", "UTC") == (
+    assert window_of_import(day, "08:30", day, "", "UTC", now=NOW) == (
         utc("2026-07-01T08:30"),
         utc("2026-07-02T00:00"),
     )
-    assert window_of_import(day, "", day, "08:30", "UTC") == (
+    assert window_of_import(day, "", day, "08:30", "UTC", now=NOW) == (
         utc("2026-07-01T00:00"),
         utc("2026-07-01T08:30"),
     )
-    assert window_of_import(day, "08:30", None, "", "UTC") == (utc("2026-07-01T08:30"), None)
-    assert window_of_import(day, "", None, "08:30", "UTC") == (utc("2026-07-01T00:00"), None)
+    assert window_of_import(day, "08:30", None, "", "UTC", now=NOW) == (utc("2026-07-01T08:30"), None)
+    assert window_of_import(day, "", None, "08:30", "UTC", now=NOW) == (utc("2026-07-01T00:00"), None)
 
 
 def test_midnight_as_an_end_is_the_beginning_of_that_day() -> None:
-    window = window_of_import(date(2026, 7, 1), "", date(2026, 7, 2), "00:00", "UTC")
+    window = window_of_import(date(2026, 7, 1), "", date(2026, 7, 2), "00:00", "UTC", now=NOW)
     assert window == (utc("2026-07-01T00:00"), utc("2026-07-02T00:00"))
 
 
@@ -130,8 +135,19 @@ def test_midnight_as_an_end_is_the_beginning_of_that_day() -> None:
 def test_an_end_that_is_not_after_the_beginning_is_refused(
     since: date, since_time: str, until: date, until_time: str, zone: str
 ) -> None:
-    with pytest.raises(ValueError, match="until lies before since"):
-        window_of_import(since, since_time, until, until_time, zone)
+    with pytest.raises(ValueError, match="the end lies before the beginning"):
+        window_of_import(since, since_time, until, until_time, zone, now=NOW)
+
+
+def test_a_beginning_in_the_future_is_refused_and_today_is_not() -> None:
+    today, tomorrow = date(2026, 11, 23), date(2026, 11, 24)
+    with pytest.raises(ValueError, match="2026-11-24 is in the future"):
+        window_of_import(tomorrow, "", None, "", "UTC", now=NOW)
+    with pytest.raises(ValueError, match="is in the future"):
+        window_of_import(today, "10:01", None, "", "UTC", now=NOW)
+    assert window_of_import(today, "10:00", None, "", "UTC", now=NOW).since == NOW
+    # In Kiritimati it is midnight.
+    assert window_of_import(tomorrow, "", None, "", "Pacific/Kiritimati", now=NOW).since == NOW
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago", "UTC"])
@@ -141,7 +157,7 @@ def test_an_end_that_is_not_after_the_beginning_is_refused(
 )
 def test_slips_of_the_pen_are_named(since: date, until: date | None, zone: str) -> None:
     with pytest.raises(ValueError, match="is no day of a podOS order"):
-        window_of_import(since, "10:00", until, "11:00", zone)
+        window_of_import(since, "10:00", until, "11:00", zone, now=NOW)
 
 
 def test_the_oldest_and_the_last_day_are_taken() -> None:
@@ -211,7 +227,6 @@ def test_a_clock_that_went_back_behind_the_mark_is_followed(
     assert went_back_to(READ_TO, podos_now, now, now - timedelta(minutes=minutes_ago)) == back_to
 
 
-NOW = utc("2026-11-23T10:00")
 HOUR = timedelta(hours=1)
 
 
