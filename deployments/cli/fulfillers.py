@@ -145,19 +145,18 @@ def add_folder(
 
 def _directory(directory: Path) -> str:
     """Return the whole path of a directory; where there is none, offer to make it."""
-    if directory.is_dir():
-        return str(directory.resolve())
-    if directory.exists():
-        raise _no_directory(f"{directory} is no directory")
-    question = f"There is no directory {directory}. Make it?"
-    if not (sys.stdin.isatty() and typer.confirm(question, err=True)):
-        raise _no_directory(f"there is no directory {directory}: make it first")
     try:
-        directory.mkdir(parents=True, mode=0o770)
+        if directory.exists() and not directory.is_dir():
+            raise _no_directory(f"{directory} is no directory")
+        if not directory.exists():
+            question = f"There is no directory {directory}. Make it?"
+            if not (sys.stdin.isatty() and typer.confirm(question, err=True)):
+                raise _no_directory(f"there is no directory {directory}: make it first")
+            directory.mkdir(parents=True, mode=0o770)
+        return str(directory.resolve())
     except OSError as error:
         why = error.strerror or "the system refused it"
-        raise _no_directory(f"{directory} can't be made: {why}") from None
-    return str(directory.resolve())
+        raise _no_directory(f"{directory} can't be used: {why}") from None
 
 
 def _no_directory(problem: str) -> typer.BadParameter:

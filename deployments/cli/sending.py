@@ -185,7 +185,7 @@ def cancel(
     with open_the_desk() as engine:
         canceled, begun = cancel_handovers(engine, ids, now=datetime.now(UTC))
     if as_json:
-        print_json({"canceled": canceled, "attempted_at": sorted(begun)})
+        print_json({"canceled": canceled, "fulfillers_to_ask": sorted(begun)})
         return
     show(f"{len(canceled)} {'order is' if len(canceled) == 1 else 'orders are'} taken out of the outbox")
     for name in sorted(begun):

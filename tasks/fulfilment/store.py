@@ -138,22 +138,15 @@ def resend_handovers(
 
     Safe to repeat: the fulfiller knows an order again by its key.
     """
-    columns = (HANDOVERS.c.id, ORDERS.c.id.label("order_id"), HANDOVERS.c.fulfiller)
-    both = HANDOVERS.outerjoin(ORDERS, ORDERS.c.id == HANDOVERS.c.order_id)
-    query = select(*columns).select_from(both).order_by(HANDOVERS.c.id)
-    failed = HANDOVERS.c.state == OutboxState.FAILED.value
     with writing(engine) as connection:
-        rows = connection.execute(query.where(failed if ids is None else HANDOVERS.c.id.in_(ids))).all()
-        missing = sorted(set(ids or ()) - {row.id for row in rows})
-        if missing:
-            raise DeskRefusedError(f"the desk has no handover {missing[0]}; see: desk outbox")
+        rows = _chosen(connection, ids)
         again = [row.id for row in rows]
         outbox.resend(connection, HANDOVERS, again)
         for part in chunks(again):
             chunk = HANDOVERS.c.id.in_(part)
             connection.execute(update(HANDOVERS).where(chunk).values(reference=None, sent_at=None))
-        known = [row for row in rows if row.order_id is not None]
-        history = [(row.order_id, "queued", f"is sent to {row.fulfiller} again") for row in known]
+        known = [row for row in rows if row.known_id is not None]
+        history = [(row.known_id, "queued", f"is sent to {row.fulfiller} again") for row in known]
         add_history(connection, history, at=now)
     return again, {row.fulfiller for row in rows if is_readable(row.fulfiller)}
 
@@ -198,16 +191,23 @@ def cancel_handovers(engine: Engine, ids: Collection[int], *, now: datetime) -> 
     return [row.id for row in open_], begun
 
 
-def _chosen(connection: Connection, ids: Collection[int]) -> list[Any]:
-    """Return handovers by id, and refuse what is none."""
+def _chosen(connection: Connection, ids: Collection[int] | None) -> list[Any]:
+    """Return handovers by id, or all that failed; ``known_id`` is None where the desk has no such order.
+
+    Raises:
+        DeskRefusedError: one of the ids is none.
+    """
     names = ("id", "fulfiller", "state", "first_attempt_at")
     columns = [*(HANDOVERS.c[name] for name in names), ORDERS.c.id.label("known_id")]
     both = HANDOVERS.outerjoin(ORDERS, ORDERS.c.id == HANDOVERS.c.order_id)
-    rows: list[Any] = []
-    for part in chunks(sorted(set(ids))):
-        query = select(*columns).select_from(both).where(HANDOVERS.c.id.in_(part))
-        rows += connection.execute(query.order_by(HANDOVERS.c.id)).all()
-    if missing := sorted(set(ids) - {row.id for row in rows}):
+    query = select(*columns).select_from(both).order_by(HANDOVERS.c.id)
+    if ids is None:
+        return list(connection.execute(query.where(HANDOVERS.c.state == OutboxState.FAILED.value)))
+    wanted = sorted(set(ids))
+    rows = [
+        row for part in chunks(wanted) for row in connection.execute(query.where(HANDOVERS.c.id.in_(part)))
+    ]
+    if missing := sorted(set(wanted) - {row.id for row in rows}):
         raise DeskRefusedError(f"the desk has no handover {missing[0]}; see: desk outbox")
     return rows
 

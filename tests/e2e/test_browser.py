@@ -43,7 +43,7 @@ def test_no_page_asks_another_host(system: System, page: Page) -> None:
 
 
 def _was_sent(request: Request) -> bool:
-    """Tell whether a request that failed had left the browser: its own policy stops some before."""
+    """Return whether a request that failed was sent; the page's policy blocks some before."""
     return "csp" not in str(request.failure).lower()
 
 

@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from prefect import get_client
-from prefect.exceptions import PrefectHTTPStatusError
 from sqlalchemy import Engine
 
 from deployments.sandbox.server import Sandbox, SandboxSettings
-from models.fulfillers import KINDS
 from tasks.desk.engine import make_engine
+from tasks.fulfilment.fulfillers import fulfiller_names, remove_fulfiller
 from tests.support.connected import Connected
 
 HERE = Path(__file__).parent
@@ -47,11 +44,8 @@ def _no_fulfiller_of_another_test(prefect_server: None) -> None:
 
 
 async def _remove_fulfillers() -> None:
-    async with get_client() as client:
-        for block in KINDS.values():
-            with suppress(PrefectHTTPStatusError):  # no block of this type was ever saved
-                for document in await client.read_block_documents_by_type(block.get_block_type_slug()):
-                    await client.delete_block_document(document.id)
+    for name in await fulfiller_names():
+        await remove_fulfiller(name)
 
 
 @pytest.fixture

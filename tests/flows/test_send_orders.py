@@ -248,7 +248,7 @@ def test_a_fulfiller_is_removed_when_nothing_waits_for_it(
     canceled = desk_command("outbox", "cancel", str(handover["id"]))
     assert canceled.out == "1 order is taken out of the outbox\n", canceled.err
     again = desk_command("outbox", "cancel", str(handover["id"]), "--json")
-    assert json.loads(again.out) == {"canceled": [], "attempted_at": []}
+    assert json.loads(again.out) == {"canceled": [], "fulfillers_to_ask": []}
     removed = desk_command("fulfillers", "remove", "leaving", "--json")
     assert json.loads(removed.out) == {"removed": "leaving"}
     assert "leaving" not in desk_command("fulfillers").out
@@ -287,3 +287,16 @@ def test_at_a_terminal_a_missing_directory_is_made(
     assert result.code == 0, result.err
     assert new.is_dir()
     assert asked == [f"There is no directory {new}. Make it?"]
+
+
+def test_a_directory_that_can_not_be_made_is_refused(
+    desk_command: RunDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("typer.confirm", lambda *_args, **_named: True)
+    (tmp_path / "file").touch()
+    place = str(tmp_path / "file" / "press")
+    result = desk_command("fulfillers", "add", "folder", "unmade", "--directory", place)
+    assert result.code == 2
+    assert "can't be used: Not a directory" in unwrapped(result)
+    assert "unmade" not in desk_command("fulfillers").out
