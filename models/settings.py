@@ -5,15 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from platformdirs import user_data_path
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from models.places import data_place
 from models.shipments import ShipmentReading, shipment_columns
 from models.watching import Thresholds
 from models.web_address import checked_authorities
-
-APP_NAME = "podos-order-desk"
 
 
 def _hosts(text: str) -> str:
@@ -77,4 +75,4 @@ class Environment(BaseSettings):
         """Return the desk's SQLAlchemy URL: DESK_DATABASE_URL, else a file in the user's data directory."""
         if self.desk_database_url:
             return self.desk_database_url
-        return f"sqlite:///{user_data_path(APP_NAME) / 'desk.db'}"
+        return f"sqlite:///{data_place() / 'desk.db'}"

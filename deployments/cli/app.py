@@ -34,6 +34,7 @@ from deployments.cli import (
 )
 from deployments.cli.exit_codes import STOPPED, end_on_sigterm, exit_code_of, lines_of
 from deployments.cli.output import say, show, take_all_text
+from deployments.stack.running_system import use_running_system
 from models.errors import ExitCode
 
 TOPICS = (
@@ -95,6 +96,8 @@ def main() -> None:
     end_on_sigterm()
     take_all_text(sys.stdout)
     take_all_text(sys.stderr)
+    if told := use_running_system(sys.argv[1] if len(sys.argv) > 1 else ""):
+        say(f"Using {told}.")
     sys.exit(run())
 
 

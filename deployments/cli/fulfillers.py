@@ -35,7 +35,9 @@ def list_the_fulfillers(context: typer.Context, *, as_json: AsJson = False) -> N
     if context.invoked_subcommand:
         return
     prepare_prefect(quiet=True)
-    shown = asyncio.run(_all())
+    from deployments.stack.reading_server import read_settings
+
+    shown = read_settings(_all())
     if as_json:
         print_json(shown)
         return
@@ -69,7 +71,7 @@ def _shown(name: str, fulfiller: Any) -> dict[str, Any]:
 @fulfillers_app.command("remove", epilog="Example: desk fulfillers remove acme")
 def remove(name: Name, *, as_json: AsJson = False) -> None:
     """Remove a fulfiller and its secret. It is refused while orders wait to be sent to it."""
-    prepare_prefect(quiet=True)
+    prepare_prefect(quiet=True, needs_server=True)
     from tasks.fulfilment.fulfillers import remove_fulfiller
     from tasks.fulfilment.queue import count_waiting
 
@@ -193,7 +195,7 @@ def _add(
     rotate: bool | None = None,
     as_json: bool,
 ) -> None:
-    prepare_prefect(quiet=True)
+    prepare_prefect(quiet=True, needs_server=True)
     from deployments.cli.connecting import checked_name
 
     checked_name(name, "a fulfiller")

@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
 
 def check(name: Name = "default", *, as_json: AsJson = False) -> None:
     """Look for new orders now, and import them."""
-    prepare_prefect(quiet=True)
+    prepare_prefect(quiet=True, needs_server=True)
     from deployments.cli.connecting import checked_name
     from flows.check_orders import check_for_new_orders
 
@@ -59,7 +59,7 @@ def import_orders(
     Days count whole, in the integration's time zone. Orders that are in the desk already stay as they are.
     The date may lie before the First Import Date.
     """
-    prepare_prefect(quiet=True)
+    prepare_prefect(quiet=True, needs_server=True)
     from deployments.cli.connecting import checked_name
     from flows.manual_import import import_single_orders, manual_import
 
@@ -79,7 +79,7 @@ def import_orders(
 
 def replay(name: Name = "default", *, as_json: AsJson = False) -> None:
     """Try the rejected orders again, as podOS has them now."""
-    prepare_prefect(quiet=True)
+    prepare_prefect(quiet=True, needs_server=True)
     from deployments.cli.connecting import checked_name
     from flows.manual_import import replay_rejected
 

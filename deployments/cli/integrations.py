@@ -6,6 +6,7 @@ import asyncio
 import sys
 from datetime import date
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
@@ -74,7 +75,7 @@ def connect(
     PODOS_API_TOKEN or a hidden prompt, never from an argument. Given again with the same NAME, only what is
     given changes.
     """
-    prepare_prefect(quiet=True)
+    prepare_prefect(quiet=True, needs_server=True)
     given: dict[str, Any] = {
         "project": project,
         "base_url": base_url,
@@ -107,14 +108,29 @@ def connect(
 async def _connect(name: str, given: dict[str, Any]) -> dict[str, Any]:
     from deployments.cli.connecting import connect, saved_fields, shown
     from models.settings import Environment
+    from models.web_address import PODOS_BASE_URL
 
     saved = await saved_fields(name)
+    _refuse_real_orders_beside_invented(str(given.get("base_url") or saved.get("base_url") or PODOS_BASE_URL))
     token = Environment().podos_api_token
     if token is None and not saved and sys.stdin.isatty():
         token = typer.prompt("podOS API token", hide_input=True)
     if token:
         given = {**given, "api_token": token}
     return shown(name, await connect(name, saved, given))
+
+
+def _refuse_real_orders_beside_invented(base_url: str) -> None:
+    """Keep a real project out of the desk that belongs to the sandbox."""
+    from deployments.stack.running_system import uses_sandbox
+    from models.web_address import is_loopback
+
+    if uses_sandbox() and not is_loopback(urlsplit(base_url).hostname or ""):
+        raise typer.BadParameter(
+            "desk up --sandbox is running, and its desk is for invented orders: stop it, connect, and start "
+            "desk up without --sandbox; or give --base-url for a sandbox on this machine",
+            param_hint="--base-url",
+        )
 
 
 def _folder(name: str | None) -> str | None:
@@ -154,9 +170,10 @@ def settings(name: Name = "default", *, as_json: AsJson = False) -> None:
     """Show an integration's settings, the token masked."""
     prepare_prefect(quiet=True)
     from deployments.cli.connecting import checked_name, shown
+    from deployments.stack.reading_server import read_settings
     from tasks.prefect_api.integrations import load_integration
 
-    fields = shown(name, asyncio.run(load_integration(checked_name(name))))
+    fields = shown(name, read_settings(load_integration(checked_name(name))))
     if as_json:
         print_json(fields)
     else:

@@ -62,7 +62,7 @@ def reconcile(
     nothing is deleted, and what is here is not overwritten. Exit code 1: orders were missed, or tracking did
     not arrive, and it is not mended.
     """
-    prepare_prefect(quiet=True)
+    prepare_prefect(quiet=True, needs_server=True)
     from deployments.cli.connecting import checked_name
 
     checked_name(name)

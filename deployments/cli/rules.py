@@ -245,9 +245,10 @@ def read_text(file: Path) -> str:
 def fulfillers() -> Collection[str]:
     """Return the names of the fulfillers that orders can be sent to."""
     prepare_prefect(quiet=True)
+    from deployments.stack.reading_server import read_settings
     from tasks.fulfilment.fulfillers import fulfiller_names
 
-    return asyncio.run(fulfiller_names())
+    return read_settings(fulfiller_names())
 
 
 def _warn(loaded: LoadedRules) -> None:

@@ -62,7 +62,7 @@ def send(
     """
     if orders and folder:
         raise typer.BadParameter("give orders or --folder, not both", param_hint="--folder")
-    prepare_prefect(quiet=True)
+    prepare_prefect(quiet=True, needs_server=True)
     observing = asyncio.run(_send(orders or [], folder, to, as_json=as_json))
     reports: list[SendReport] = list(observing.reports.values())
     if as_json:

@@ -42,7 +42,7 @@ def sync(name: Name = "default", *, as_json: AsJson = False) -> None:
     What podOS shows already is not sent again. What can't be sent now waits and is tried again by later
     syncs; `desk shipments` shows it with the reason.
     """
-    prepare_prefect(quiet=True)
+    prepare_prefect(quiet=True, needs_server=True)
     from deployments.cli.connecting import checked_name
 
     checked_name(name)

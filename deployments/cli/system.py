@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -54,18 +56,23 @@ def up(
             show_default=False,
         ),
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check/--no-check", help="Check for new orders at the start, too.")
+    ] = True,
 ) -> None:
     """Run the whole system on this machine until Ctrl-C: Prefect server with UI, deployments, a worker.
 
     Schedules and settings that were changed in the UI stay as they are.
     """
     from deployments.cli.desk_access import open_the_desk
-    from deployments.stack.password import protect, provide_password
+    from deployments.stack.password import prefect_home, protect, provide_password
+    from deployments.stack.running_system import RunningSystem, without_password
     from deployments.stack.up import address_of, run_everything
     from models.settings import Environment
 
+    is_apart = with_sandbox and _keep_the_sandbox_apart()
     prepare_prefect(quiet=True, api_url=f"{address_of(host, port)}/api")
-    Environment()  # refused now, not when the server has started
+    database_url = Environment().database_url()  # refused now, not when the server has started
     about_the_password = provide_password(host, wanted=password)
     protect(host)
     with open_the_desk():
@@ -76,8 +83,39 @@ def up(
         metrics_port=metrics_port,
         sandbox_orders=orders if with_sandbox else None,
         password=about_the_password,
+        desk=_about_the_desk(database_url, is_apart=is_apart),
+        system=RunningSystem(
+            api_url=f"{address_of(host, port)}/api",
+            prefect_home=str(prefect_home()),
+            desk_database_url=without_password(database_url),
+            is_sandbox=is_apart,
+        ),
+        check_at_once=check,
         say=say,
     )
+
+
+def _keep_the_sandbox_apart() -> bool:
+    """Give the sandbox a desk and a Prefect server of its own, unless the environment names one of them."""
+    from deployments.stack.running_system import sandbox_place
+
+    if os.environ.get("DESK_DATABASE_URL") or os.environ.get("PREFECT_HOME"):
+        return False
+    place = sandbox_place()
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.environ["DESK_DATABASE_URL"] = f"sqlite:///{place / 'desk.db'}"
+    os.environ["PREFECT_HOME"] = str(place / "prefect")
+    return True
+
+
+def _about_the_desk(database_url: str, *, is_apart: bool) -> str:
+    from deployments.stack.running_system import sandbox_place
+
+    if is_apart:
+        return f"the sandbox's own, in {sandbox_place()}; to begin anew, stop and remove that directory"
+    if database_url.startswith("sqlite:"):
+        return database_url.removeprefix("sqlite:///")
+    return f"the database of DESK_DATABASE_URL on {urlsplit(database_url).hostname or 'this machine'}"
 
 
 def deploy() -> None:

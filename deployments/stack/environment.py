@@ -6,6 +6,7 @@ import os
 import ssl
 from pathlib import Path
 
+from deployments.cli.output import say
 from deployments.stack.password import guard_temporary_server, use_kept_password
 from models.errors import AppError, ExitCode
 
@@ -39,7 +40,7 @@ class EnvironmentRefusedError(AppError):
     exit_code = ExitCode.BAD_INPUT
 
 
-def prepare_prefect(*, quiet: bool = False, api_url: str | None = None) -> None:
+def prepare_prefect(*, quiet: bool = False, api_url: str | None = None, needs_server: bool = False) -> None:
     """Set Prefect's environment for this process and its children. Safe to repeat.
 
     Files that they make are for their user alone: Prefect's database holds tokens.
@@ -47,6 +48,7 @@ def prepare_prefect(*, quiet: bool = False, api_url: str | None = None) -> None:
     Args:
         quiet: keep run logs off the terminal; they still go to the server.
         api_url: the server to use, whatever the environment says.
+        needs_server: where none is set, Prefect will start a temporary one: say so, since that takes seconds.
 
     Raises:
         EnvironmentRefusedError: the certificates that are to be trusted can't be read.
@@ -62,7 +64,8 @@ def prepare_prefect(*, quiet: bool = False, api_url: str | None = None) -> None:
         defaults["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
-    guard_temporary_server()
+    if guard_temporary_server() and needs_server:
+        say("No desk up is running: this command starts a Prefect server of its own, which takes seconds.")
 
 
 def _check_certificates() -> None:

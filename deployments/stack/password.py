@@ -122,18 +122,24 @@ def use_kept_password() -> None:
         os.environ[CLIENT_VARIABLE] = _read(prefect_home() / FILE_NAME)
 
 
-def guard_temporary_server() -> None:
+def guard_temporary_server() -> bool:
     """Give the temporary Prefect server that this process may start a password, made anew each time.
 
     Prefect starts it where no server is set. It listens on a port of this machine, with the same database:
     without a password, other users and web pages could use it as long as the command runs.
+
+    Returns:
+        Whether this process has no other server.
     """
     if os.environ.get("PREFECT_API_URL"):
-        return
+        return False
     from prefect.settings import get_current_settings
 
-    if get_current_settings().api.url is None and _passwords()[0] is None:
+    if get_current_settings().api.url is not None:
+        return False
+    if _passwords()[0] is None:
         use_password(_new_password())
+    return True
 
 
 def kept_password(path: Path) -> str:

@@ -20,6 +20,7 @@ from urllib.request import urlopen
 from deployments.sandbox.server import Sandbox, SandboxSettings
 from deployments.stack.environment import ROOT
 from deployments.stack.password import protect
+from deployments.stack.running_system import RunningSystem, announced
 from deployments.stack.stop_signals import stopped_by_signals
 from models.errors import AppError
 from tasks.safe_files import Directory
@@ -43,6 +44,9 @@ def run_everything(
     metrics_port: int | None,
     sandbox_orders: int | None,
     password: str,
+    desk: str,
+    system: RunningSystem,
+    check_at_once: bool,
     say: Callable[[str], None],
 ) -> None:
     """Start everything, say the addresses, and stop it all on Ctrl-C or SIGTERM.
@@ -53,6 +57,9 @@ def run_everything(
         metrics_port: on 127.0.0.1, for ``/metrics`` and ``/health``; None: they are not served.
         sandbox_orders: size of the sandbox podOS to add, None for no sandbox.
         password: what to say about the server's password (``provide_password``).
+        desk: what to say about the desk's database.
+        system: what commands in other terminals are told.
+        check_at_once: start a check now, and do not wait for the schedule.
         say: tells the person at the terminal.
 
     Raises:
@@ -66,20 +73,22 @@ def run_everything(
     with stopped_by_signals(), ExitStack() as stack:
         server = stack.enter_context(child(SERVER, "server", "start", "--host", host, "--port", str(port)))
         _wait_for_server(server, f"{url}/api/health")
-        say(f"Prefect server: {url}")
-        say(f"password:       {password}")
+        say(f"page:      {url} (Prefect: runs, schedules, settings)")
+        say(f"password:  {password}")
         _set_up()
         if sandbox_orders is not None:
             sandbox = stack.enter_context(Sandbox(SandboxSettings(orders=sandbox_orders, broken=1)))
-            say(f"sandbox podOS:  {sandbox.url} (project {sandbox.project})")
-            say(f"connected as:   {_connect_sandbox(sandbox)}")
+            say(f"sandbox:   podOS at {sandbox.url} (project {sandbox.project})")
+            say(f"connected: as {_connect_sandbox(sandbox)}")
+        say(f"desk:      {desk}")
         worker = stack.enter_context(child(PREFECT, "worker", "start", "--pool", "desk", "--limit", "4"))
-        say("worker:         started; the deployments of prefect.yaml are ready")
-        say(f"alerts:         {_alerts()}")
+        say(f"alerts:    {_alerts()}")
         if metrics_port is not None:
             watching = stack.enter_context(_metrics(metrics_port))
-            say(f"metrics:        {watching}/metrics, health: {watching}/health")
-        say(f"in another terminal: export PREFECT_API_URL={url}/api")
+            say(f"metrics:   {watching}/metrics, health: {watching}/health")
+        say(f"checks:    {_checks(at_once=check_at_once)}")
+        stack.enter_context(announced(system))
+        say("next:      in another terminal: desk orders; commands find this system by themselves")
         say("Ctrl-C stops all of it")
         _watch({"server": server, "worker": worker})
 
@@ -177,6 +186,21 @@ def _alerts() -> str:
 
     where = asyncio.run(alerts_go_to())
     return f"go to {where}" if where else "none are sent yet: desk alerts setup --webhook URL"
+
+
+def _checks(*, at_once: bool) -> str:
+    """Start the first check if it is wanted and there is something to check; say when the next one comes."""
+    from deployments.stack.deploy import next_check_at, start_check
+
+    async def told() -> str:
+        is_started = at_once and await start_check()
+        next_at = await next_check_at()
+        upcoming = f"at {next_at:%H:%M} UTC" if next_at else "only by hand: the schedule is off"
+        if is_started:
+            return f"one runs now, the next {upcoming}"
+        return f"the next {upcoming}"
+
+    return asyncio.run(told())
 
 
 def _connect_sandbox(sandbox: Sandbox) -> str:

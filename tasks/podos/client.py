@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -20,6 +21,7 @@ from tasks.podos import retry
 from tasks.podos.clock import PodosClock, moment_of
 from tasks.podos.errors import (
     FatalPodosError,
+    PodosError,
     RetriablePodosError,
     TokenRefusedError,
     WrongAnswerError,
@@ -185,7 +187,17 @@ class PodosClient:
         return await self._retrying(call, *arguments)
 
     async def _list_page_once(self, query: ListQuery) -> ParsedPage:
-        return self._page_of(await self.send("GET", "/v1/fulfillments", params=query.params()))
+        response = await self.send("GET", "/v1/fulfillments", params=query.params())
+        with self._host_in_errors():
+            return self._page_of(response)
+
+    @contextmanager
+    def _host_in_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except PodosError as error:
+            error.host = self._http.base_url.netloc.decode("ascii")
+            raise
 
     async def send(
         self,
@@ -196,7 +208,7 @@ class PodosClient:
         body: object = None,
         words_without: Iterable[str] | None = None,
     ) -> httpx.Response:
-        """Make one request, once, and return the answer if it says success.
+        """Make one request, once, and return the answer if it says success; an error names the host.
 
         Args:
             method: of HTTP.
@@ -209,6 +221,17 @@ class PodosClient:
         Raises:
             PodosError: no answer, or one that says something else than success.
         """
+        with self._host_in_errors():
+            return await self._send(method, path, params, body, words_without)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        params: list[tuple[str, str]] | None,
+        body: object,
+        words_without: Iterable[str] | None,
+    ) -> httpx.Response:
         asked, project = f"{method} {path}", self.project
         if self._pace:
             await self._pace()

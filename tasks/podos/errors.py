@@ -23,6 +23,7 @@ class PodosError(AppError):
         project: the project that was asked about.
         asked: the call, such as ``GET /v1/fulfillments``.
         status: the HTTP status, None where there was no answer.
+        host: who was asked, with its port; empty before a client knows it.
         words: podOS's own message for a change of one order that it did not take. It may repeat anything that
             podOS knows of the order: only the desk may keep it. An error that can end a run has none.
     """
@@ -35,10 +36,11 @@ class PodosError(AppError):
         self.project = project
         self.asked = asked
         self.status = status
+        self.host = ""
 
     def __str__(self) -> str:
-        """Return the sentence for the operator, with what was asked."""
-        facts = [self.asked, f"project {self.project}" if self.project else ""]
+        """Return the sentence for the operator, with what was asked of whom."""
+        facts = [self.asked, self.host, f"project {self.project}" if self.project else ""]
         facts.append(f"HTTP {self.status}" if self.status else "")
         known = ", ".join(fact for fact in facts if fact)
         return f"{self.args[0]} ({known})" if known else str(self.args[0])

@@ -217,11 +217,14 @@ def environment(place: Path) -> dict[str, str]:
 def start_system(place: Path, *options: str, port: int | None = None, **variables: str) -> System:
     """Start `desk up`, with these variables too, and wait until it says that all is ready.
 
-    It makes no password of its own unless told to, whoever has an account on the machine of the tests.
+    It makes no password of its own unless told to, whoever has an account on the machine of the tests, and
+    checks nothing at the start.
     """
     port = port or free_port()
     if "--password" not in options:
         options = (*options, "--no-password")
+    if "--check" not in options:
+        options = (*options, "--no-check")
     for directory in ("home", "tmp"):
         (place / directory).mkdir(exist_ok=True)
     with (place / "up.log").open("wb") as output:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -45,6 +46,50 @@ def test_a_changed_schedule_stays_and_nothing_is_left_behind(tmp_path: Path) -> 
         manual = system.deployment("manual-import")["id"]
         run = system.start_run(manual, {"request": {"since": "2020-01-01"}})
         wait_for("the run", lambda: system.flow_run(run)["state_type"] == "RUNNING")
+        _stop(system, signal.SIGTERM)
+
+
+def test_the_sandbox_keeps_to_itself_and_commands_find_it(tmp_path: Path) -> None:
+    """As a new user has it: nothing is set, and no address is ever typed."""
+    system = start_system(tmp_path, "--sandbox", "--check", DESK_DATABASE_URL="", PREFECT_HOME="")
+    lines = system.output.splitlines()
+    assert lines[0].startswith(f"page:      {system.url}")
+    assert any(line.startswith("checks:    one runs now, the next at ") for line in lines)
+    here = {"PREFECT_API_URL": ""}
+    orders = system.run_desk("orders", "--json", **here)
+    assert "Using the sandbox's desk" in orders.stderr
+    wait_for(
+        "the first check", lambda: len(json.loads(system.run_desk("orders", "--json", **here).stdout)) > 5
+    )
+    assert system.run_desk("settings", "--json", **here).returncode == 0
+    real = system.run_desk("connect", "real", "--project", "real-123456", PODOS_API_TOKEN="x", **here)
+    assert real.returncode == 2
+    assert "invented orders" in real.stderr
+    _stop(system, signal.SIGINT)
+
+    after = system.run_desk("orders", "--json", **here)
+    assert (json.loads(after.stdout), after.stderr) == ([], "")
+    data = tmp_path / "home" / ".local" / "share" / "podos-order-desk"
+    assert (data / "sandbox" / "desk.db").exists()
+    settings = system.run_desk("settings", **here, PREFECT_SERVER_EPHEMERAL_ENABLED="false")
+    assert "there is no integration 'default'" in settings.stderr
+
+
+def test_each_schedule_has_its_next_run_when_all_is_ready(tmp_path: Path) -> None:
+    """Without Prefect's own planner, which comes by when it likes."""
+    system = start_system(tmp_path, PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED="false")
+    try:
+        scheduled = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
+        planned = {run["deployment_id"] for run in system.api("POST", "/flow_runs/filter", scheduled)}
+        deployments = system.api("POST", "/deployments/filter", {})
+        active = {
+            deployment["id"]
+            for deployment in deployments
+            if any(schedule["active"] for schedule in deployment["schedules"])
+        }
+        assert len(active) >= 3
+        assert planned == active
+    finally:
         _stop(system, signal.SIGTERM)
 
 
