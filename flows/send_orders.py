@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 from flows.runs import close_delivery, final_state, observer, recorded, run_each, run_name
 from models.fulfillers import Fulfiller
 from models.handovers import SendReport
+from models.looks import HeldBack
 from models.settings import Environment
 from models.watching import Work
 from tasks.desk.engine import opened_desk
@@ -28,7 +29,9 @@ from tasks.fulfilment.queue import count_waiting, fail_orphans, take_due
 from tasks.fulfilment.report import publish_send_report
 from tasks.fulfilment.send import SendRun, count_sendable, hand_over
 from tasks.fulfilment.shipments_back import fetch_shipments
+from tasks.imports.last_look import PodosLook
 from tasks.monitoring.record import watched
+from tasks.prefect_api.events import emit_order_events
 from tasks.prefect_api.foreign_errors import in_own_words
 from tasks.prefect_api.schedules import drop_late_runs
 from tasks.rules.apply import look_at_what_happened
@@ -92,26 +95,38 @@ async def _work(
 ) -> None:
     settings, lease_name = fulfiller.send_settings(name), f"send:{name}"
     with HeldLease(engine, lease_name) as lease:
-        prepare = preparation_for(engine, name)
-        run = SendRun(engine, settings, report, prepare, lease=lease, order_ids=order_ids)
-        if settings.read_only:
-            report.would_send = count_sendable(run)
-            return
-        channel = open_channel(engine, name, fulfiller)
-        try:
-            report.run_id = start_run(
-                engine,
-                name,
-                project="",
-                kind="send",
-                lease_name=lease_name,
-                started_at=datetime.now(UTC),
-                settings=vars(settings),
-                flow_run_id=flow_run.id,
-            )
-            async with recorded(engine, report.run_id):
-                await hand_over(channel, run)
-                if isinstance(channel, OrderDesk) and not run.is_over:
-                    report.shipments = await fetch_shipments(engine, channel, name, now=datetime.now(UTC))
-        finally:
-            await channel.close()
+        async with PodosLook(engine) as look:
+            prepare = preparation_for(engine, name)
+            run = SendRun(engine, settings, report, prepare, look, lease=lease, order_ids=order_ids)
+            if settings.read_only:
+                report.would_send = await count_sendable(run)
+                return
+            try:
+                await _send_and_fetch(name, fulfiller, run, look)
+            finally:
+                await emit_order_events(look.to_announce)
+
+
+async def _send_and_fetch(name: str, fulfiller: Fulfiller, run: SendRun, look: PodosLook) -> None:
+    """Hand orders over, as a run of the run history, and bring shipments back."""
+    engine, report = run.engine, run.report
+    channel = open_channel(engine, name, fulfiller)
+    try:
+        report.run_id = start_run(
+            engine,
+            name,
+            project="",
+            kind="send",
+            lease_name=f"send:{name}",
+            started_at=datetime.now(UTC),
+            settings=vars(run.settings),
+            flow_run_id=flow_run.id,
+        )
+        async with recorded(engine, report.run_id):
+            await hand_over(channel, run)
+            if isinstance(channel, OrderDesk) and not run.is_over:
+                report.shipments = await fetch_shipments(engine, channel, name, now=datetime.now(UTC))
+            if look.problem and HeldBack.AWAY.value in report.held_back:
+                raise look.problem  # what waits for it goes out when a person has mended it
+    finally:
+        await channel.close()

@@ -34,6 +34,13 @@ class Status(StrEnum):
     MODERATION = "moderation"
 
 
+class WhenAway(StrEnum):
+    """What becomes of orders that are to be handed over while podOS can't be asked about them."""
+
+    WAIT = "wait"
+    SEND = "send"
+
+
 def _known_country(code: str) -> str:
     known = country_code(code)
     if known is None:
@@ -164,6 +171,12 @@ class Integration(Block):
         description="Where an order goes that is refunded in podOS before it shipped; made if need be. "
         "Empty: it stays where it is. It is held in any case.",
         max_length=100,
+    )
+    when_away: WhenAway = Field(
+        default=WhenAway.WAIT,
+        title="When podOS Is Away",
+        description="Just before a handover podOS is asked about the order. wait: while it can't be asked, "
+        "nothing is handed over. send: it goes out without that look.",
     )
     read_only: bool = Field(
         default=False,

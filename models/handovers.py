@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, ClassVar, NamedTuple
@@ -35,16 +35,21 @@ class Due(NamedTuple):
     podos_status: str
     reference: str | None
     first_attempt_at: datetime | None
+    integration: str = ""
 
 
 class Outgoing(NamedTuple):
-    """A handover that may go: its order in the form that goes out, and the key that never changes."""
+    """A handover that may go: its order in the form that goes out, and the key that never changes.
+
+    ``unseen`` says why podOS was not asked about it just before, where it was not.
+    """
 
     due: Due
     key: str
     document: dict[str, Any]
     body: bytes
     notes: tuple[str, ...] = ()
+    unseen: str = ""
 
     @property
     def id(self) -> int:
@@ -59,21 +64,35 @@ def idempotency_key(fulfiller: str, project: str, source_id: str) -> str:
 
 @dataclass
 class SendReport(DeliveryReport):
-    """What one run of sending did. ``paused`` says why it ended early, where it did."""
+    """What one run of sending did.
+
+    Attributes:
+        shipments: how many came back.
+        paused: why it ended early, where it did.
+        looked: how many orders podOS was asked about just before, and answered.
+        held_back: how many of those due the look kept back, by reason.
+        unseen: how many went on without a look.
+    """
 
     OWNER: ClassVar[str] = "fulfiller"
 
     shipments: int = 0
     paused: str | None = None
+    looked: int = 0
+    held_back: dict[str, int] = field(default_factory=dict)
+    unseen: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the published form (``desk send --json``)."""
-        return {**super().as_dict(), "shipments": self.shipments}
+        look = {"looked": self.looked, "held_back": self.held_back, "not_looked": self.unseen}
+        return {**super().as_dict(), "shipments": self.shipments, **look}
 
     def one_line(self) -> str:
         """Return the report as the state message of a run."""
+        why = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in self.held_back.items())
+        kept = f"; held back by the last look at podOS: {why}" if why else ""
         if self.would_send is not None and self.pending:
-            return super().one_line()
+            return super().one_line() + kept
         back = f"; {self.shipments} shipments came back" if self.shipments else ""
         paused = f"; ended early: {self.paused}" if self.paused and self.pending else ""
-        return super().one_line() + back + paused
+        return super().one_line() + kept + back + paused

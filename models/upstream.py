@@ -13,6 +13,8 @@ from models.orders import NewOrder
 HELD_REFUNDED = "refunded in podOS"
 HELD_FROZEN = "frozen in podOS"
 """The reasons of a hold that the desk sets, and lifts, by itself; any other is a person's or a rule's."""
+HELD_GONE = "no longer listed in podOS"
+"""The reason of a hold that the desk sets and a person lifts: it may be printed elsewhere."""
 
 
 class ChangeKind(StrEnum):
@@ -42,6 +44,7 @@ class Noted(StrEnum):
     PAID_AGAIN = "paid_again"
     HELD = "held"
     RELEASED = "released"
+    GONE = "gone"
     ADDRESS = "address"
     ARTWORK = "artwork"
     AFTER_SHIPPING = "after_shipping"

@@ -63,6 +63,9 @@ def connect(
     if_canceled: Annotated[
         str | None, typer.Option(help="If Canceled, Move To: a folder; NONE: orders stay, and are held.")
     ] = None,
+    when_away: Annotated[
+        str | None, typer.Option(help="When podOS Is Away: wait with handovers, or send without a last look.")
+    ] = None,
     connections: Annotated[int | None, typer.Option(min=1, max=64, help="Requests to podOS at once.")] = None,
     requests_per_second: Annotated[
         float | None, typer.Option(min=0, max=1000, help="The most requests per second; 0: no limit.")
@@ -90,6 +93,7 @@ def connect(
         "couriers": _couriers(courier),
         "after_shipment_folder": _folder(move_to),
         "canceled_folder": _folder(if_canceled),
+        "when_away": when_away.strip().lower() if when_away else None,
         "connections": connections,
         "requests_per_second": requests_per_second,
     }

@@ -25,7 +25,13 @@ from sqlalchemy import (
 
 from models.tables.outbox import OutboxState
 from models.unreadable import readable_or_none
-from tasks.delivery.retry_policy import LONGEST_WAIT, AttemptOutcome, RetryDecision, apply_retry_policy
+from tasks.delivery.retry_policy import (
+    LONGEST_WAIT,
+    AttemptOutcome,
+    RetryDecision,
+    apply_retry_policy,
+    asked_pause,
+)
 from tasks.desk.engine import reading, writing
 from tasks.desk.sql import chunks
 
@@ -98,6 +104,38 @@ def _waiting(connection: Connection, table: Table, ids: Sequence[int]) -> Sequen
 def postpone(connection: Connection, table: Table, which: ColumnElement[bool], until: datetime) -> int:
     """Let due rows wait until a moment (aware) without counting an attempt; return how many."""
     return connection.execute(update(table).where(which).values(next_attempt_at=until)).rowcount
+
+
+def keep_waiting(
+    connection: Connection, table: Table, verdicts: Mapping[int, AttemptOutcome], *, now: datetime
+) -> dict[int, RetryDecision]:
+    """Write why rows wait on without an attempt, until the pause that the verdict asks for is over.
+
+    Returns:
+        What the rows say now; one that does not wait any more is not among them. Safe to repeat.
+    """
+    kept: dict[int, RetryDecision] = {}
+    ids = sorted(verdicts)
+    for part in chunks(ids):
+        for row in _waiting(connection, table, part):
+            verdict = verdicts[row.id]
+            pause = verdict.retry_after_seconds
+            until = now + asked_pause(pause) if pause else None
+            first = readable_or_none(row.first_attempt_at)
+            kept[row.id] = RetryDecision(verdict.state, verdict.reason, row.attempts, first, until, None)
+    statement = update(table).where(table.c.id == bindparam("row_id"))
+    if kept:
+        connection.execute(
+            statement.values(
+                reason=bindparam("why"),
+                next_attempt_at=bindparam("until", type_=table.c.next_attempt_at.type),
+            ),
+            [
+                {"row_id": id_, "why": says.reason, "until": says.next_attempt_at}
+                for id_, says in kept.items()
+            ],
+        )
+    return kept
 
 
 def fail_waiting(engine: Engine, table: Table, which: ColumnElement[bool], reason: str) -> int:

@@ -26,29 +26,40 @@ from models.shipments import NewShipment
 from models.tables.orders import NEEDS_ATTENTION
 from models.tables.outbox import OutboxState
 from models.types import UtcDateTime
+from models.upstream import ChangeKind
 from tasks.delivery import store as outbox
 from tasks.delivery.retry_policy import AttemptOutcome, RetryDecision
 from tasks.desk.engine import reading, writing
 from tasks.desk.folders import place_orders
 from tasks.desk.history import add_history
+from tasks.desk.open_changes import IS_OPEN
 from tasks.desk.restores import restored_at
 from tasks.desk.sql import chunks
-from tasks.desk.tables import EVENTS, HANDOVERS, ORDERS, SHIPMENTS
+from tasks.desk.tables import CHANGES, EVENTS, HANDOVERS, ORDERS, SHIPMENTS
 from tasks.tracking.queue import NO_ORDER
 from tasks.tracking.store import add_shipments
 
 HANDED_OVER = (OutboxState.SENT, OutboxState.ALREADY_THERE)
 PARCELS_FOR = timedelta(days=30)
 CLOCKS_DIFFER = timedelta(hours=1)
+_MUST_BE_SETTLED = (ChangeKind.ADDRESS.value, ChangeKind.ARTWORK.value)
 
 
 class Result(NamedTuple):
-    """What an attempt came to; ``unfit`` tells that the order itself must be looked at by a person."""
+    """What an attempt came to, or why there was none.
+
+    Attributes:
+        unfit: the order itself must be looked at by a person.
+        stopped: the last look at podOS kept it back; if it waits, no attempt is counted.
+        unseen: why podOS was not asked just before.
+    """
 
     verdict: AttemptOutcome
     reference: str | None = None
     notes: tuple[str, ...] = ()
     unfit: bool = False
+    stopped: bool = False
+    unseen: str = ""
 
 
 def take_due(
@@ -62,7 +73,8 @@ def take_due(
 ) -> list[Due]:
     """Return waiting handovers whose time has come and whose order may go, oldest first.
 
-    An order may not go while it is held, or while rules have still to look at it: they may hold it.
+    An order may not go while it is held, while rules have still to look at it (they may hold it), or while
+    an address or artwork that podOS changed waits for a person.
 
     Of an order that podOS had before the desk was restored from a backup, it is not known whether an
     attempt had begun: it counts as begun.
@@ -93,7 +105,9 @@ def _due(
         begun = func.coalesce(begun, case((is_older, literal(restored, UtcDateTime))))
     columns = (ORDERS.c[name] for name in ("project", "source_id", "order_number", "podos_status"))
     return (
-        select(HANDOVERS.c.id, HANDOVERS.c.order_id, *columns, HANDOVERS.c.reference, begun)
+        select(
+            HANDOVERS.c.id, HANDOVERS.c.order_id, *columns, HANDOVERS.c.reference, begun, ORDERS.c.integration
+        )
         .join(ORDERS, ORDERS.c.id == HANDOVERS.c.order_id)
         .where(_due_of(fulfiller, now), _may_go(), HANDOVERS.c.id > after_id)
         .order_by(HANDOVERS.c.id)
@@ -102,8 +116,11 @@ def _due(
 
 
 def _may_go() -> ColumnElement[bool]:
-    """Return the condition for orders that are not held, and that no rule has still to look at."""
-    return ORDERS.c.hold_reason.is_(None) & ORDERS.c.id.not_in(select(EVENTS.c.order_id))
+    """Return the condition for orders that are not held, and that no rule or person has still to look at."""
+    is_unsettled = exists().where(
+        CHANGES.c.order_id == ORDERS.c.id, IS_OPEN, CHANGES.c.kind.in_(_MUST_BE_SETTLED)
+    )
+    return ORDERS.c.hold_reason.is_(None) & ORDERS.c.id.not_in(select(EVENTS.c.order_id)) & ~is_unsettled
 
 
 def _due_of(fulfiller: str, now: datetime) -> ColumnElement[bool]:
@@ -182,8 +199,10 @@ def write_results(
     Returns:
         What the handovers say now. Safe to repeat: a handover is settled once.
     """
-    verdicts = {due.id: result.verdict for due, result in results}
+    waits = {due.id: result.verdict for due, result in results if _only_waits(result)}
+    verdicts = {due.id: result.verdict for due, result in results if due.id not in waits}
     settled = outbox.record(connection, HANDOVERS, verdicts, now=now)
+    settled |= outbox.keep_waiting(connection, HANDOVERS, waits, now=now)
     changed = [(due, result) for due, result in results if due.id in settled]
     references = {due.id: result.reference for due, result in changed if result.reference}
     if references:
@@ -197,7 +216,16 @@ def write_results(
         place_orders(connection, handed, settings.move_to, by=f"handed over to {settings.fulfiller}")
     if unfit := {due.order_id for due, result in changed if result.unfit}:
         place_orders(connection, unfit, NEEDS_ATTENTION, by=f"not fit for {settings.fulfiller}")
+    failed = OutboxState.FAILED
+    if kept := {
+        due.order_id for due, result in changed if result.stopped and settled[due.id].state is failed
+    }:
+        place_orders(connection, kept, NEEDS_ATTENTION, by="the last look at podOS")
     return settled
+
+
+def _only_waits(result: Result) -> bool:
+    return result.stopped and result.verdict.state is OutboxState.WAITING
 
 
 def _history(fulfiller: str, due: Due, result: Result, now_says: RetryDecision) -> list[tuple[int, str, str]]:
@@ -205,6 +233,7 @@ def _history(fulfiller: str, due: Due, result: Result, now_says: RetryDecision) 
         return []
     lines = [(due.order_id, "mapped", f"for {fulfiller}: {note}") for note in result.notes]
     called = f" as {result.reference}" if result.reference else ""
+    called += f", without a last look at podOS: {result.unseen}" if result.unseen else ""
     words = {
         OutboxState.SENT: f"handed over to {fulfiller}{called}",
         OutboxState.ALREADY_THERE: f"{fulfiller} has it already{called}",

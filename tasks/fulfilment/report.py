@@ -17,6 +17,11 @@ def send_page(report: SendReport) -> Page:
     """Return the report as a page."""
     page = Page(f"Orders to {report.name}")
     add_deliveries(page, report, "Handovers", _SEE)
+    if report.looked or report.held_back or report.unseen:
+        page.section("Last look at podOS")
+        kept = [(f"Held back: {kind.replace('_', ' ')}", count) for kind, count in report.held_back.items()]
+        rows = [("Looked at", report.looked), *kept, ("Handed on without a look", report.unseen)]
+        page.table(["Orders", "Count"], rows, numbers=["Count"])
     return page
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple, Unpack
 
@@ -22,6 +23,7 @@ from models.handovers import (
     SendSettings,
     idempotency_key,
 )
+from models.looks import HeldBack, LastLook, Looked
 from models.tables.outbox import OutboxState
 from models.unreadable import problems_in
 from tasks.delivery.engine import (
@@ -50,6 +52,8 @@ from tasks.rules.maps import Problem
 logger = logging.getLogger(__name__)
 
 BATCH_SIZE = 500
+LOOK_SIZE = 100
+"""So many orders podOS is asked about at once; the next are looked at while these are sent."""
 ROUNDS = 4
 """How often an order is sent in one run before it waits for a later one."""
 _DECIDING = ("project", "source_id", "reference")
@@ -72,6 +76,7 @@ class SendRun(DeliveryRun[SendReport]):
 
     Attributes:
         settings: the fulfiller's, without its secret.
+        look: asks podOS about orders before anything leaves.
         breaker: open when the fulfiller must be down.
         halted: why the fulfiller is to be left alone for now, None if it is not.
         error: what ended the run, None if nothing did; what is under way comes to its end.
@@ -83,6 +88,7 @@ class SendRun(DeliveryRun[SendReport]):
         settings: SendSettings,
         report: SendReport,
         prepare: Prepare,
+        look: LastLook,
         *,
         order_ids: Collection[int] | None = None,
         **options: Unpack[RunOptions],
@@ -90,15 +96,24 @@ class SendRun(DeliveryRun[SendReport]):
         super().__init__(engine, report, **options)
         self.settings = settings
         self.prepare = prepare
+        self.look = look
         self.order_ids = order_ids
         self.breaker = CircuitBreaker()
         self.halted: AttemptOutcome | None = None
         self.error: Exception | None = None
+        self._held_back: dict[int, HeldBack] = {}
 
     @property
     def is_over(self) -> bool:
         """Whether nothing more is to be begun."""
         return self.halted is not None or self.error is not None
+
+    def note_look(self, looked: Looked) -> None:
+        """Count what a look came to; an order that is kept back twice counts once."""
+        self._held_back |= {order_id: stop.kind for order_id, stop in looked.stops.items()}
+        self.report.looked += looked.count
+        self.report.unseen += len(looked.unseen)
+        self.report.held_back = {kind.value: n for kind, n in Counter(self._held_back.values()).items()}
 
     def write(self, connection: Connection, outcomes: Sequence[tuple[Due, Result]]) -> None:
         """Write outcomes and counts in the caller's transaction; one that failed is written again."""
@@ -124,7 +139,8 @@ async def send_all(channel: Channel, run: SendRun) -> None:
     Safe to repeat, also with the same run: a new pass over what is still due.
     """
     run.error = None
-    queue: Queue = asyncio.Queue(maxsize=max(1, 2 * BATCH_SIZE // channel.group_size))
+    # Short: what lies in it has been looked at, and podOS may change it meanwhile.
+    queue: Queue = asyncio.Queue(maxsize=max(1, LOOK_SIZE // channel.group_size))
     async with OutcomeWriter[Due, Result](run.engine, run.write) as book:
         workers = [
             asyncio.create_task(_produce(channel, run, queue, book)),
@@ -146,15 +162,40 @@ async def _produce(channel: Channel, run: SendRun, queue: Queue, book: Book) -> 
     after_id = 0
     try:
         while not run.is_over and (batch := await asyncio.to_thread(_next_batch, run, after_id)):
-            after_id, outgoing, unfit = batch
+            after_id, ready, unfit = batch
             for due, result in unfit:
                 book.note(due, result)
-            for start in range(0, len(outgoing), channel.group_size):
-                await queue.put(outgoing[start : start + channel.group_size])
+            size = max(LOOK_SIZE, channel.group_size)
+            for start in range(0, len(ready), size):
+                await _look_and_queue(channel, run, queue, book, ready[start : start + size])
     except Exception as error:  # noqa: BLE001 - raised when the lanes have ended
         run.error = run.error or error
     for _ in range(channel.lanes):
         await queue.put(None)
+
+
+async def _look_and_queue(
+    channel: Channel, run: SendRun, queue: Queue, book: Book, ready: Sequence[Outgoing]
+) -> None:
+    """Ask podOS about orders, and queue those that may go; the others keep the reason."""
+    if run.is_over:
+        return
+    looked = await run.look([outgoing_order.due for outgoing_order in ready], run.report.run_id)
+    run.note_look(looked)
+    for outgoing_order in ready:
+        if stop := looked.stops.get(outgoing_order.due.order_id):
+            verdict = AttemptOutcome(stop.state, stop.reason, stop.retry_after_seconds)
+            book.note(outgoing_order.due, Result(verdict, stopped=True))
+    going = [
+        outgoing_order._replace(unseen=looked.unseen.get(outgoing_order.due.order_id, ""))
+        for outgoing_order in ready
+        if outgoing_order.due.order_id not in looked.stops
+    ]
+    ids = [outgoing_order.id for outgoing_order in going]
+    may_go = await asyncio.to_thread(begin_attempts, run.engine, ids, now=run.clock()) if ids else set()
+    going = [outgoing_order for outgoing_order in going if outgoing_order.id in may_go]
+    for start in range(0, len(going), channel.group_size):
+        await queue.put(going[start : start + channel.group_size])
 
 
 Batch = tuple[int, list[Outgoing], list[tuple[Due, Result]]]
@@ -165,9 +206,7 @@ def _next_batch(run: SendRun, after_id: int) -> Batch | None:
     due = _due(run, after_id)
     if not due:
         return None
-    outgoing, unfit = prepare_batch(run, due)
-    may_go = begin_attempts(run.engine, [outgoing_order.id for outgoing_order in outgoing], now=run.clock())
-    return due[-1].id, [outgoing_order for outgoing_order in outgoing if outgoing_order.id in may_go], unfit
+    return due[-1].id, *prepare_batch(run, due)
 
 
 def _due(run: SendRun, after_id: int) -> list[Due]:
@@ -230,11 +269,14 @@ async def _lane(channel: Channel, run: SendRun, queue: Queue, book: Book) -> Non
             answers = await _send_group(channel, run, group)
             for outgoing_order in group:
                 if answer := answers.get(outgoing_order.id):
-                    book.note(
-                        outgoing_order.due, Result(answer.verdict, answer.reference, outgoing_order.notes)
-                    )
+                    book.note(outgoing_order.due, _result_of(answer, outgoing_order))
         except Exception as error:  # noqa: BLE001 - raised when the other lanes have ended
             run.error = run.error or error
+
+
+def _result_of(answer: Answer, outgoing_order: Outgoing) -> Result:
+    notes, unseen = outgoing_order.notes, outgoing_order.unseen
+    return Result(answer.verdict, answer.reference, notes, unseen=unseen)
 
 
 async def _send_group(channel: Channel, run: SendRun, group: Sequence[Outgoing]) -> dict[int, Answer]:
@@ -281,11 +323,14 @@ def _postpone_rest(run: SendRun) -> None:
         postpone_due(run.engine, run.settings.fulfiller, until=resume_at(run.halted, now), now=now)
 
 
-def count_sendable(run: SendRun) -> int:
-    """Return how many a read-only run would send."""
+async def count_sendable(run: SendRun) -> int:
+    """Return how many a read-only run would send; podOS is asked, nothing is written."""
     after_id, count = 0, 0
-    while due := _due(run, after_id):
-        count += len(prepare_batch(run, due)[0])
+    while due := await asyncio.to_thread(_due, run, after_id):
+        ready, _ = await asyncio.to_thread(prepare_batch, run, due)
+        looked = await run.look([outgoing_order.due for outgoing_order in ready], None)
+        run.note_look(looked)
+        count += len(ready) - len(looked.stops)
         after_id = due[-1].id
     return count
 

@@ -136,7 +136,7 @@ def _cancel(done: ChangePlan, here: LocalOrder, folder: str) -> None:
     ]
     done.void = [handover.id for handover in waiting]
     ends = f"; no longer waits for {_fulfillers(waiting)}" if waiting else ""
-    done.history.append("refunded before it shipped: it is held" + ends + _warning(here))
+    done.history.append("refunded before it shipped: it is held" + ends + warning(here))
     change = ({"status": here.podos_status, "folder": here.folder}, {"status": REFUNDED, "folder": target})
     done.close |= _open(here, ChangeKind.STATUS, ChangeState.SUPERSEDED)
     done.close |= _open(here, ChangeKind.FROZEN, ChangeState.SUPERSEDED)
@@ -176,7 +176,7 @@ def _freeze(done: ChangePlan, here: LocalOrder, there: RemoteOrder) -> None:
         _after_shipping(done, said)
         return
     is_ours = here.hold_reason in {None, HELD_REFUNDED}
-    done.history.append(f"{said}: {'it is held' if is_ours else 'it was held already'}{_warning(here)}")
+    done.history.append(f"{said}: {'it is held' if is_ours else 'it was held already'}{warning(here)}")
     done.close |= _open(here, ChangeKind.FROZEN, ChangeState.SUPERSEDED)
     values = ({"frozen": "no"}, {"frozen": f"yes: {known}" if known else "yes"})
     done.changes.append(NewChange(ChangeKind.FROZEN, _flag_if_handed_over(here), *values))
@@ -189,7 +189,7 @@ def _thaw(done: ChangePlan, here: LocalOrder) -> None:
         return
     is_ours = here.hold_reason in {None, HELD_FROZEN, HELD_REFUNDED}
     after = "released" if is_ours else "it stays held, for another reason"
-    done.history.append(f"no longer frozen: {after}{_warning(here)}")
+    done.history.append(f"no longer frozen: {after}{warning(here)}")
     still_open = _open(here, ChangeKind.FROZEN, ChangeState.WITHDRAWN)
     done.close |= still_open
     # Whoever was told to stop must be told to go on; who was not told yet, need not know.
@@ -219,7 +219,7 @@ def _compare(
         done.close |= _open(here, kind, ChangeState.WITHDRAWN)
         return
     done.history.append(
-        f"{kind.value} ({fields}): the desk keeps its own until somebody takes podOS's" + _warning(here)
+        f"{kind.value} ({fields}): the desk keeps its own until somebody takes podOS's" + warning(here)
     )
     done.close |= _open(here, kind, ChangeState.SUPERSEDED)
     done.changes.append(NewChange(kind, ChangeState.OPEN, before, after))
@@ -302,7 +302,7 @@ def _flag_if_handed_over(here: LocalOrder) -> ChangeState:
     return ChangeState.OPEN if handed_over(here.handovers) else ChangeState.SETTLED
 
 
-def _warning(here: LocalOrder) -> str:
+def warning(here: LocalOrder) -> str:
     """Return what a person must know who can stop a parcel: fulfillers have no way to be told by us."""
     having = handed_over(here.handovers)
     sure = [handover for handover in having if handover.state in _HANDED_OVER]

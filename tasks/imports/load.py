@@ -149,7 +149,7 @@ def load(prepared: Prepared, run: ImportRunContext, *, now: datetime) -> None:
             if prepared.read_to:
                 mark_at = cap_watermark(prepared.read_to, now, run.podos_now)
                 move_watermark(connection, run.settings, mark_at, run.run_id)
-        run.to_announce += _events(result, run.settings)
+        run.to_announce += events_of(result.changes, run.settings)
     run.report = report
     if run.outcomes is not None:
         run.outcomes.update(result.outcomes)
@@ -183,7 +183,8 @@ def _is_open(date_now: datetime | None, date: datetime | None, seen_at: datetime
     return date is None or date_now != date or seen_at - date < SECOND_IS_OVER
 
 
-def _events(result: BatchResult, settings: ImportSettings) -> list[dict[str, Any]]:
+def events_of(changes: Sequence[ChangePlan], settings: ImportSettings) -> list[dict[str, Any]]:
+    """Return the events of what podOS changed; what came after shipping is none."""
     known = {"project": settings.project, "integration": settings.integration}
     return [
         {
@@ -193,7 +194,7 @@ def _events(result: BatchResult, settings: ImportSettings) -> list[dict[str, Any
             "change": noted.value,
             **known,
         }
-        for change in result.changes
+        for change in changes
         for noted in change.noted
         if noted is not Noted.AFTER_SHIPPING
     ]

@@ -97,11 +97,16 @@ def note_changes(
     _write_steps(connection, late, now)
     done = [plan_change(here, there, canceled_folder=settings.canceled_folder) for here, there in looks]
     _write_orders(connection, looks, done, now)
+    carry_out(connection, done, run_id=run_id, now=now)
+    return done
+
+
+def carry_out(connection: Connection, done: Sequence[ChangePlan], *, run_id: int, now: datetime) -> None:
+    """Write what plans say beside the orders' own rows: changes, handovers, history, folders."""
     _write_changes(connection, done, run_id=run_id, now=now)
     _write_handovers(connection, done)
     add_history(connection, [(plan.order_id, EVENT, line) for plan in done for line in plan.history], at=now)
     _move(connection, done)
-    return done
 
 
 def _sift(
@@ -120,7 +125,8 @@ def _sift(
             looks.append((here, there))
         elif (here.podos_status, here.podos_updated_at) != (there.order.podos_status, said_at):
             steps.append((here, there))
-    return _with_details(connection, looks, settings), steps
+    whole = with_details(connection, [here for here, _ in looks], settings)
+    return [(here, there) for here, (_, there) in zip(whole, looks, strict=True)], steps
 
 
 def _rows(connection: Connection, project: str, source_ids: Sequence[str]) -> Iterator[Row[Any]]:
@@ -147,29 +153,41 @@ def _here(row: Row[Any]) -> LocalOrder:
     )
 
 
-def _with_details(connection: Connection, looks: Sequence[Pair], settings: ImportSettings) -> list[Pair]:
-    ids = [here.id for here, _ in looks]
+def local_orders(
+    connection: Connection, source_ids: Sequence[str], settings: ImportSettings
+) -> list[LocalOrder]:
+    """Return orders of the desk with all that a judgement takes."""
+    rows = _rows(connection, settings.project, sorted(source_ids))
+    return with_details(connection, [_here(row) for row in rows], settings)
+
+
+def with_details(
+    connection: Connection, orders: Sequence[LocalOrder], settings: ImportSettings
+) -> list[LocalOrder]:
+    """Return orders with their folder, items, handovers and earlier changes."""
+    ids = [here.id for here in orders]
     if not ids:
         return []
     folders = {str(row.id): row.name for row in connection.execute(select(FOLDERS.c.id, FOLDERS.c.name))}
     items, handovers = _items(connection, ids), _handovers(connection, ids)
     changes, shipped = _changes(connection, ids), _shipped(connection, ids)
     full = []
-    for here, there in looks:
+    for here in orders:
         folder = folders.get(here.folder, "")
         is_shipped = (
             here.id in shipped
             or here.podos_status.casefold() == COMPLETE
             or bool(folder.casefold() == settings.shipped_folder.casefold())
         )
-        whole = here._replace(
-            folder=folder,
-            is_shipped=is_shipped,
-            items=items[here.id],
-            handovers=handovers[here.id],
-            changes=changes[here.id],
+        full.append(
+            here._replace(
+                folder=folder,
+                is_shipped=is_shipped,
+                items=items[here.id],
+                handovers=handovers[here.id],
+                changes=changes[here.id],
+            )
         )
-        full.append((whole, there))
     return full
 
 
@@ -215,18 +233,24 @@ def _shipped(connection: Connection, ids: Sequence[int]) -> set[int]:
 
 
 def _hold_still(connection: Connection, looks: Sequence[Pair], settings: ImportSettings) -> None:
-    """Keep others from changing these orders: handovers, folder, orders, as the sending takes them."""
-    ids = sorted(here.id for here, _ in looks)
+    """Keep others from changing these orders, and make the folder that one of them may go to."""
+    is_canceled = settings.canceled_folder and any(
+        is_refunded(there.order.podos_status) and not is_refunded(here.podos_status) and not here.is_shipped
+        for here, there in looks
+    )
+    hold_still(connection, [here.id for here, _ in looks], settings.canceled_folder if is_canceled else "")
+
+
+def hold_still(connection: Connection, order_ids: Sequence[int], folder: str) -> None:
+    """Lock the waiting handovers, the folder (if named) and the orders, as the sending takes them."""
+    ids = sorted(order_ids)
     waiting = HANDOVERS.c.state == OutboxState.WAITING.value
     for part in chunks(ids):
         mine = HANDOVERS.c.order_id.in_(part)
         query = select(HANDOVERS.c.id).where(mine, waiting).order_by(HANDOVERS.c.id)
         connection.execute(query.with_for_update()).all()
-    if settings.canceled_folder and any(
-        is_refunded(there.order.podos_status) and not is_refunded(here.podos_status) and not here.is_shipped
-        for here, there in looks
-    ):
-        folder_id(connection, settings.canceled_folder, create=True)
+    if folder:
+        folder_id(connection, folder, create=True)
     for part in chunks(ids):
         mine = ORDERS.c.id.in_(part)
         connection.execute(select(ORDERS.c.id).where(mine).order_by(ORDERS.c.id).with_for_update()).all()

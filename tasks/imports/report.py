@@ -20,6 +20,7 @@ _CHANGED = {
     Noted.PAID_AGAIN: "no longer refunded",
     Noted.HELD: "frozen before it shipped, held",
     Noted.RELEASED: "no longer frozen",
+    Noted.GONE: "no longer listed, held; see: desk changes",
     Noted.ADDRESS: "address; see: desk changes",
     Noted.ARTWORK: "artwork; see: desk changes",
     Noted.AFTER_SHIPPING: "after it shipped, history only",

@@ -23,6 +23,7 @@ from tasks.fulfilment.channels.webhook import Webhook
 from tasks.fulfilment.prepare import preparation_for
 from tasks.fulfilment.send import Prepare, SendRun, send_all
 from tests.support.builders import fill_folder, insert_run
+from tests.support.sending import nobody_to_ask
 
 LATENCY_SECONDS = 0.05
 SECRET = "a secret of the benchmark"
@@ -74,7 +75,7 @@ async def send(engine: Engine, url: str, connections: int, prepare: Prepare) -> 
         engine, "acme", project="", kind="send", lease_name="send:acme", started_at=datetime.now(UTC)
     )
     channel = Webhook(url, SECRET, connections=connections)
-    await send_all(channel, SendRun(engine, settings, report, prepare))
+    await send_all(channel, SendRun(engine, settings, report, prepare, nobody_to_ask))
     await channel.close()
     print(report.one_line())
     return time.perf_counter() - started

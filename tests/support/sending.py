@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Engine, text
 
-from models.handovers import SendReport, SendSettings
+from models.handovers import Due, SendReport, SendSettings
+from models.looks import LastLook, Looked
 from tasks.delivery.handovers import queue_orders
 from tasks.desk.engine import reading, writing
 from tasks.desk.runs import start_run
@@ -35,12 +36,18 @@ def as_it_is(document: dict[str, Any]) -> Prepared:
     return Prepared(document, [], [])
 
 
+async def nobody_to_ask(due: Sequence[Due], run_id: int | None) -> Looked:
+    """Look at orders of no integration: there is no podOS that could be asked."""
+    return Looked()
+
+
 def send(
     desk: Engine,
     open_channel: Callable[[], Channel],
     *,
     prepare: Callable[[dict[str, Any]], Prepared] = as_it_is,
     now: datetime | None = None,
+    look: LastLook = nobody_to_ask,
 ) -> SendRun:
     """Send what waits for the fulfiller acme, and return the run."""
 
@@ -51,7 +58,7 @@ def send(
         report.run_id = start_run(
             desk, "acme", project="", kind="send", lease_name="send:acme", started_at=datetime.now(UTC)
         )
-        run = SendRun(desk, settings, report, prepare, clock=lambda: now or datetime.now(UTC))
+        run = SendRun(desk, settings, report, prepare, look, clock=lambda: now or datetime.now(UTC))
         try:
             await send_all(channel, run)
         finally:

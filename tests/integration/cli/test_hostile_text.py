@@ -245,7 +245,7 @@ MAY = {
 """What writes for people, and the files that may use it: each takes text through ``tasks.text_cells``."""
 WRITES_JSON_FOR_PROGRAMS = {
     *("models/alerts.py", "models/filters.py", "tasks/desk/export.py", "tasks/desk/references.py"),
-    *("tasks/podos/parsing.py", "tasks/podos/lenient.py"),
+    *("tasks/podos/parsing.py", "tasks/podos/lenient.py", "deployments/stack/running_system.py"),
 }
 
 
