@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deployments.cli.output import AsJson, say
+from deployments.cli.web import PORT as WEB_PORT
 from deployments.stack.environment import prepare_prefect
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ def up(
         ),
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the Prefect server.")] = 4200,
+    web_port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port of the desk's pages, on 127.0.0.1.")
+    ] = WEB_PORT,
     metrics_port: Annotated[
         int | None,
         typer.Option(min=1, max=65535, help="Serve /metrics and /health on this port of 127.0.0.1."),
@@ -55,7 +59,7 @@ def up(
         ),
     ] = None,
 ) -> None:
-    """Run the whole system on this machine until Ctrl-C: Prefect server with UI, deployments, a worker.
+    """Run the whole system on this machine until Ctrl-C: the desk's pages, Prefect server, a worker.
 
     Schedules and settings that were changed in the UI stay as they are.
     """
@@ -73,6 +77,7 @@ def up(
     run_everything(
         host=host,
         port=port,
+        web_port=web_port,
         metrics_port=metrics_port,
         sandbox_orders=orders if with_sandbox else None,
         password=about_the_password,

@@ -19,7 +19,7 @@ from urllib.request import urlopen
 
 from deployments.sandbox.server import Sandbox, SandboxSettings
 from deployments.stack.environment import ROOT
-from deployments.stack.password import protect
+from deployments.stack.password import password_of_pages, protect
 from deployments.stack.stop_signals import stopped_by_signals
 from models.errors import AppError
 from tasks.safe_files import Directory
@@ -40,6 +40,7 @@ def run_everything(
     *,
     host: str,
     port: int,
+    web_port: int,
     metrics_port: int | None,
     sandbox_orders: int | None,
     password: str,
@@ -50,6 +51,7 @@ def run_everything(
     Args:
         host: the address that the Prefect server listens on; one that others reach needs a password.
         port: of the Prefect server; PREFECT_API_URL names it already (``prepare_prefect``).
+        web_port: of the desk's pages, on 127.0.0.1.
         metrics_port: on 127.0.0.1, for ``/metrics`` and ``/health``; None: they are not served.
         sandbox_orders: size of the sandbox podOS to add, None for no sandbox.
         password: what to say about the server's password (``provide_password``).
@@ -60,12 +62,14 @@ def run_everything(
     """
     protect(host)
     check_port(port, host)
+    check_port(web_port, option="--web-port")
     if metrics_port is not None:
         check_port(metrics_port, option="--metrics-port")
     url = address_of(host, port)
     with stopped_by_signals(), ExitStack() as stack:
         server = stack.enter_context(child(SERVER, "server", "start", "--host", host, "--port", str(port)))
         _wait_for_server(server, f"{url}/api/health")
+        say(f"the desk:       {stack.enter_context(_pages(web_port))}")
         say(f"Prefect server: {url}")
         say(f"password:       {password}")
         _set_up()
@@ -169,6 +173,15 @@ def _metrics(port: int) -> Iterator[str]:
     from deployments.stack.metrics_server import serving
 
     with serving(port) as address:
+        yield address
+
+
+@contextmanager
+def _pages(port: int) -> Iterator[str]:
+    from deployments.web.server import serving
+
+    password, _ = password_of_pages(wanted=False)
+    with serving(port, password=password) as address:
         yield address
 
 

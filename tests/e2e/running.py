@@ -222,6 +222,8 @@ def start_system(place: Path, *options: str, port: int | None = None, **variable
     port = port or free_port()
     if "--password" not in options:
         options = (*options, "--no-password")
+    if "--web-port" not in options:
+        options = (*options, "--web-port", str(free_port()))
     for directory in ("home", "tmp"):
         (place / directory).mkdir(exist_ok=True)
     with (place / "up.log").open("wb") as output:
