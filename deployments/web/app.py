@@ -51,26 +51,11 @@ def create_app(
         password: ``name:password`` that everybody is asked for; None: nobody is.
     """
     routes = [
-        *(
-            Route(path, handled(handler), methods=["POST"])
-            for path, handler in WRITES.items()
-            if path not in READS
-        ),
-        *(_route(path, handler) for path, handler in READS.items()),
+        *(Route(path, handled(handler), methods=["GET"]) for path, handler in READS.items()),
+        *(Route(path, handled(handler), methods=["POST"]) for path, handler in WRITES.items()),
         Mount("/static", StaticFiles(directory=HERE / "static")),
     ]
     pages = Starlette(routes=routes, exception_handlers={HTTPException: not_there})
     pages.state.site = site
     guarded = BodyLimit(PasswordCheck(NoCrossSiteWrites(pages), password))
     return SafeHeaders(HostCheck(guarded, hosts))
-
-
-def _route(path: str, read: Handler) -> Route:
-    write = WRITES.get(path)
-    read_endpoint, write_endpoint = handled(read), handled(write) if write else None
-
-    async def endpoint(request: object) -> object:
-        is_write = getattr(request, "method", "") == "POST" and write_endpoint
-        return await (write_endpoint if is_write else read_endpoint)(request)  # type: ignore[arg-type, misc]
-
-    return Route(path, endpoint, methods=["GET", "POST"] if write else ["GET"])

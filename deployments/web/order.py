@@ -44,6 +44,9 @@ LABELS = {
 _PRINT_KEY = re.compile(r"print_(url|location|technology|preview|width_mm|height_mm)_([1-9][0-9]{0,3})")
 _PRINT_PARTS = ("url", "location", "technology", "preview", "width_mm", "height_mm")
 _META = "meta."
+_WAS = "was."
+_LINES = "notes"
+"""The only field of several lines."""
 _NEW_KEY, _NEW_VALUE = "new_key", "new_value"
 
 
@@ -101,8 +104,9 @@ def item_view(item: Mapping[str, Any]) -> dict[str, Any]:
             prints.setdefault(int(found[2]), {})[found[1]] = value
     nothing = dict.fromkeys(_PRINT_PARTS, "")
     numbered = [{"number": number, **nothing, **prints[number]} for number in sorted(prints)]
-    fields = {name: form_text(item[name], lines=name == "notes") for name in ITEM_FIELDS}
+    fields = {name: form_text(item[name], lines=name == _LINES) for name in ITEM_FIELDS}
     metadata = {key: form_text(value) for key, value in item["metadata"].items()}
+    metadata |= {f"print_url_{number}": "" for number in prints if not prints[number].get("url")}
     return {**item, "prints": numbered, "fields": fields, "form_metadata": metadata}
 
 
@@ -152,26 +156,31 @@ def _edit(visit: Visit, order: Mapping[str, Any]) -> tuple[Edit, dict[str, str |
     """
     position = _position(visit, order)
     now = _present(order, position)
-    changed: dict[str, str] = {}
-    for name, raw in visit.form.items():
-        if not name.startswith("was.") or not isinstance(raw, str):
-            continue
-        field = name.removeprefix("was.")
-        typed = visit.form.get(field)
-        if isinstance(typed, str) and _plain(typed) != _plain(raw):
-            changed[field] = typed
-    lines = {"notes"}
+    changed = _changed(visit)
     others = [
-        field
+        field.removeprefix(_META)
         for field, typed in changed.items()
-        if form_text(now.get(field), lines=field in lines).strip()
-        not in (_plain(str(visit.form[f"was.{field}"])), _plain(typed))
+        if form_text(now.get(field), lines=field == _LINES).strip()
+        not in (_plain(str(visit.form[_WAS + field])), _plain(typed))
     ]
     if others:
-        raise EditConflictError([field.removeprefix(_META) for field in others])
+        raise EditConflictError(others)
     if key := visit.field(_NEW_KEY):
         changed.setdefault(_META + key, visit.field(_NEW_VALUE))
     return _as_edit(changed, position), _as_seen(changed, position, now)
+
+
+def _changed(visit: Visit) -> dict[str, str]:
+    """Return the fields of a form that hold something else than what the form showed."""
+    changed: dict[str, str] = {}
+    for name, shown_before in visit.form.items():
+        field = name.removeprefix(_WAS)
+        typed = visit.form.get(field)
+        if name == field or not isinstance(shown_before, str) or not isinstance(typed, str):
+            continue
+        if _plain(typed) != _plain(shown_before):
+            changed[field] = typed
+    return changed
 
 
 def _plain(text: str) -> str:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from deployments.web.pages import Visit
 from deployments.web.site import BY, react, tell_queued
-from tasks.desk.browse import list_orders
+from tasks.desk.browse import OrderSummary, list_orders
 from tasks.desk.errors import DeskRefusedError
 from tasks.desk.folders import list_folders, move_orders
 from tasks.desk.references import desk_reference
@@ -27,29 +27,17 @@ def show(visit: Visit, *, error: str = "", status: int = 200) -> Response:
     """Show a page of orders, the newest import first."""
     given = {name: visit.query(name) or visit.field(name) for name in _FILTERS}
     before = visit.query("before") or visit.field("before")
-    found, problem = [], ""
+    found: list[OrderSummary] = []
     try:
-        found = list_orders(
-            visit.site.engine,
-            folder=given["folder"] or None,
-            changed=bool(given["changed"]),
-            matching=OrderFilter(
-                given["search"] or None,
-                given["country"] or None,
-                given["status"] or None,
-                _day(given["since"]),
-            ),
-            limit=PAGE_SIZE + 1,
-            before_id=_number(before, "before"),
-        )
+        found = _found(visit, given, before)
     except DeskRefusedError as refusal:
-        problem = str(refusal)
+        error, status = error or str(refusal), 400
     used = {name: value for name, value in given.items() if value}
     rows = found[:PAGE_SIZE]
     return visit.page(
         "orders.html",
-        status=400 if problem else status,
-        error=error or problem,
+        status=status,
+        error=error,
         folders=list_folders(visit.site.engine),
         rows=rows,
         given=given,
@@ -60,6 +48,19 @@ def show(visit: Visit, *, error: str = "", status: int = 200) -> Response:
         older=f"/orders?{urlencode(used | {'before': str(rows[-1].id)})}" if len(found) > PAGE_SIZE else "",
         fulfillers=visit.site.fulfillers,
         link=lambda **changes: f"/orders?{urlencode({k: v for k, v in (used | changes).items() if v})}",
+    )
+
+
+def _found(visit: Visit, given: dict[str, str], before: str) -> list[OrderSummary]:
+    """Return the orders that fit, one more than a page holds."""
+    search, country, status = (given[name] or None for name in ("search", "country", "status"))
+    return list_orders(
+        visit.site.engine,
+        folder=given["folder"] or None,
+        changed=bool(given["changed"]),
+        matching=OrderFilter(search, country, status, _day(given["since"])),
+        limit=PAGE_SIZE + 1,
+        before_id=_number(before, "before"),
     )
 
 

@@ -21,6 +21,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from deployments.web.site import Site
 from models.errors import AppError
 from models.unreadable import is_readable
+from tasks.desk.deadlines import deadline_of
 from tasks.desk.errors import DeskError, DeskRefusedError
 
 logger = logging.getLogger(__name__)
@@ -163,12 +164,10 @@ def https_or_none(text: object) -> str | None:
 
 
 def moment(value: datetime | str | None) -> str:
-    """Return an instant for a person, in UTC to the minute."""
+    """Return an instant for a person, in UTC to the minute; text that is no moment stays as it is."""
     if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError:
-            return shown(value)
+        read = deadline_of(value) if len(value.strip()) > len("2026-11-23") else None
+        return shown(value) if read is None else moment(read)
     if value is None:
         return ""
     return f"{value.astimezone(UTC):%Y-%m-%d %H:%M}" if is_readable(value) else "unreadable"

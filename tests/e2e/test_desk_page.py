@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
 from tasks.desk.browse import find_order
 from tasks.desk.engine import open_desk
 from tests.e2e.browser import browser
-from tests.e2e.running import DESK, START_SECONDS, STOP_SECONDS, environment, free_port, wait_for
+from tests.e2e.running import DESK, START_SECONDS, STOP_SECONDS, System, environment, free_port, wait_for
 from tests.support.builders import insert_order
 
 pytestmark = pytest.mark.e2e
@@ -110,3 +112,10 @@ def test_other_machines_are_not_served(tmp_path: Path, host: str) -> None:
         check=False,
     )
     assert (done.returncode, "the pages know no people yet" in done.stderr) == (2, True)
+
+
+def test_up_serves_the_pages_and_they_know_what_prefect_knows(system: System) -> None:
+    (address,) = re.findall(r"the desk: +(http://127\.0\.0\.1:\d+)\n", system.output)
+    floor = httpx.get(address)
+    assert floor.status_code == 200
+    assert re.search(r"<td>check<td>default<td>", floor.text)

@@ -74,6 +74,17 @@ def test_a_new_key_is_added_and_one_emptied(client: PageClient, desk: Engine) ->
     assert find_order(desk, "desk:1").order["items"][0]["metadata"] == {"print_url_1": ART}
 
 
+def test_missing_artwork_has_a_field_of_its_own(client: PageClient, desk: Engine) -> None:
+    prints = {"print_url_1": ART, "print_location_2": "back"}
+    insert_order(desk, items=({"item_metadata": prints},))
+    form = form_of(client.get("/orders/1").text, "Save item 1")
+    assert form["meta.print_url_2"] == ""
+    client.post("/orders/1/edit", data=form)
+    assert find_order(desk, "desk:1").order["items"][0]["metadata"] == prints
+    client.post("/orders/1/edit", data=form | {"meta.print_url_2": ART})
+    assert find_order(desk, "desk:1").order["items"][0]["metadata"] == prints | {"print_url_2": ART}
+
+
 def test_the_address_is_edited(client: PageClient, desk: Engine) -> None:
     insert_order(desk)
     form = form_of(client.get("/orders/1").text, "Save order")

@@ -10,9 +10,13 @@ import pytest
 from sqlalchemy import Engine
 
 from deployments.web.app import create_app
+from deployments.web.pages import moment
 from deployments.web.site import Site
+from models.rules import RuleForm
+from models.watching import Plans
 from tasks.desk.browse import find_order
 from tasks.desk.deadlines import deadline_of
+from tasks.rules.store import save_rules
 from tests.support.builders import fill_folder, insert_order, insert_run, insert_shipment
 from tests.support.pages import PageClient
 
@@ -48,6 +52,13 @@ def test_a_deadline_is_read_or_not_there() -> None:
     assert deadline_of("2026-11-23") == datetime(2026, 11, 23, 23, 59, 59, tzinfo=UTC)
     assert deadline_of("2026-11-23T10:00:00+02:00") == datetime(2026, 11, 23, 8, tzinfo=UTC)
     assert [deadline_of(text) for text in (None, "", "soon", "0001-01-01T00:00:00+14:00")] == [None] * 4
+
+
+def test_a_deadline_is_shown_in_utc_or_as_it_is() -> None:
+    shown = {
+        text: moment(text) for text in ("2026-11-23T10:00:00+02:00", "2026-11-23T10:00", "2026-11-23", "soon")
+    }
+    assert list(shown.values()) == ["2026-11-23 08:00", "2026-11-23 10:00", "2026-11-23", "soon"]
 
 
 def test_three_thousand_orders_come_in_pages(client: PageClient, desk: Engine) -> None:
@@ -209,3 +220,31 @@ def test_an_unexpected_error_is_told_without_values(
     assert answer.status_code == 500
     assert "ada@" not in answer.text + caplog.text
     assert "unexpected ValueError" in caplog.text
+
+
+def test_rules_look_at_what_a_page_did(client: PageClient, desk: Engine) -> None:
+    insert_order(desk)
+    rule = {
+        "name": "Look",
+        "event": "folder changed",
+        "all": ["folder = Prepared"],
+        "actions": [{"hold": "look"}],
+    }
+    save_rules(desk, [RuleForm.model_validate(rule)])
+    client.post("/orders/move", data={"order": "1", "to": "Prepared"})
+    assert find_order(desk, "desk:1").order["hold_reason"] == "look"
+
+
+def test_prefect_is_asked_once_a_minute(desk: Engine) -> None:
+    asked: list[float] = []
+    clock = [0.0]
+
+    def read() -> Plans:
+        asked.append(clock[0])
+        return Plans(frozenset(), frozenset({"acme"}), {})
+
+    site = Site(desk, read, lambda: clock[0])
+    for clock[0] in (0.0, 30.0, 60.0, 61.0, 100.0):
+        assert site.fulfillers == ["acme"]
+    assert asked == [0.0, 61.0]
+    assert Site(desk).fulfillers is None
