@@ -31,6 +31,7 @@ from deployments.cli import (
     sync,
     system,
     watching,
+    web,
 )
 from deployments.cli.exit_codes import STOPPED, end_on_sigterm, exit_code_of, lines_of
 from deployments.cli.output import say, show, take_all_text
@@ -39,6 +40,7 @@ from models.errors import ExitCode
 
 TOPICS = (
     system,
+    web,
     integrations,
     imports,
     backfills,

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import typer
 
 from deployments.cli.output import AsJson, say
+from deployments.cli.web import PORT as WEB_PORT
 from deployments.stack.environment import prepare_prefect
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ def up(
         ),
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the Prefect server.")] = 4200,
+    web_port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port of the desk's pages, on 127.0.0.1.")
+    ] = WEB_PORT,
     metrics_port: Annotated[
         int | None,
         typer.Option(min=1, max=65535, help="Serve /metrics and /health on this port of 127.0.0.1."),
@@ -60,7 +64,7 @@ def up(
         bool, typer.Option("--check/--no-check", help="Check for new orders at the start, too.")
     ] = True,
 ) -> None:
-    """Run the whole system on this machine until Ctrl-C: Prefect server with UI, deployments, a worker.
+    """Run the whole system on this machine until Ctrl-C: the desk's pages, Prefect server, a worker.
 
     Schedules and settings that were changed in the UI stay as they are.
     """
@@ -80,6 +84,7 @@ def up(
     run_everything(
         host=host,
         port=port,
+        web_port=web_port,
         metrics_port=metrics_port,
         sandbox_orders=orders if with_sandbox else None,
         password=about_the_password,

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
@@ -20,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from deployments.stack.same_origin import Policy, SameOrigin
+from deployments.stack.thread_server import served
 from models.settings import Environment
 from models.watching import Plans
 from tasks.desk.engine import opened_desk
@@ -30,8 +30,6 @@ from tasks.monitoring.status import Status, read_status
 
 HOST = "127.0.0.1"
 PLANS_FOR_SECONDS = 60.0
-_START_SECONDS = 30.0
-_STOP_SECONDS = 10.0
 
 
 class Looker:
@@ -111,24 +109,6 @@ def serving(port: int) -> Iterator[str]:
         port: on 127.0.0.1, free.
     """
     with opened_desk(Environment().database_url()) as engine:
-        config = uvicorn.Config(
-            create_app(Looker(engine), Environment().allowed_hosts()),
-            host=HOST,
-            port=port,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-        )
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, name="metrics", daemon=True)
-        thread.start()
-        deadline = time.monotonic() + _START_SECONDS
-        while not server.started and thread.is_alive() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        if not server.started:
-            raise OSError(f"port {port} can't be used")
-        try:
+        pages = create_app(Looker(engine), Environment().allowed_hosts())
+        with served(pages, HOST, port, name="metrics"):
             yield f"http://{HOST}:{port}"
-        finally:
-            server.should_exit = True
-            thread.join(_STOP_SECONDS)

@@ -28,6 +28,8 @@ _NOBODY = frozenset({65533, 65534})
 _NO_SHELLS = frozenset({"", "nologin", "false", "true", "sync", "shutdown", "halt"})
 _NAMES_LISTED = 3
 _RANDOM_BYTES = 24
+_TEMPORARY: set[str] = set()
+"""Passwords of temporary servers that this process made: no person knows them."""
 
 
 class PasswordNeededError(AppError):
@@ -138,8 +140,36 @@ def guard_temporary_server() -> bool:
     if get_current_settings().api.url is not None:
         return False
     if _passwords()[0] is None:
-        use_password(_new_password())
+        password = _new_password()
+        _TEMPORARY.add(password)
+        use_password(password)
     return True
+
+
+def password_of_pages(*, wanted: bool | None) -> tuple[str | None, str]:
+    """Return the password that the desk's pages ask for, and what the person at the terminal is told.
+
+    It is the Prefect server's, for the pages show no less; that of a temporary server is nobody's.
+
+    Args:
+        wanted: whether one is made and kept where none is set; None: where other people use this machine.
+
+    Raises:
+        PasswordNeededError: other users can read the file of the password, or it holds none.
+    """
+    chosen = next((password for password in _passwords() if password), None)
+    if chosen and chosen not in _TEMPORARY:
+        return chosen, "that of the Prefect server"
+    people = _listed(other_people(_accounts(), own=os.getuid()))
+    if wanted is None:
+        wanted = bool(people)
+    if not wanted:
+        return (
+            None,
+            f"none, though {people} can log in here" if people else "none: nobody else can log in here",
+        )
+    path = prefect_home() / FILE_NAME
+    return kept_password(path), f"in {path}; {people or 'nobody else'} can log in here"
 
 
 def kept_password(path: Path) -> str:

@@ -19,7 +19,7 @@ from urllib.request import urlopen
 
 from deployments.sandbox.server import Sandbox, SandboxSettings
 from deployments.stack.environment import ROOT
-from deployments.stack.password import protect
+from deployments.stack.password import password_of_pages, protect
 from deployments.stack.running_system import RunningSystem, announced
 from deployments.stack.stop_signals import stopped_by_signals
 from models.errors import AppError
@@ -41,6 +41,7 @@ def run_everything(
     *,
     host: str,
     port: int,
+    web_port: int,
     metrics_port: int | None,
     sandbox_orders: int | None,
     password: str,
@@ -54,6 +55,7 @@ def run_everything(
     Args:
         host: the address that the Prefect server listens on; one that others reach needs a password.
         port: of the Prefect server; PREFECT_API_URL names it already (``prepare_prefect``).
+        web_port: of the desk's pages, on 127.0.0.1.
         metrics_port: on 127.0.0.1, for ``/metrics`` and ``/health``; None: they are not served.
         sandbox_orders: size of the sandbox podOS to add, None for no sandbox.
         password: what to say about the server's password (``provide_password``).
@@ -67,13 +69,15 @@ def run_everything(
     """
     protect(host)
     check_port(port, host)
+    check_port(web_port, option="--web-port")
     if metrics_port is not None:
         check_port(metrics_port, option="--metrics-port")
     url = address_of(host, port)
     with stopped_by_signals(), ExitStack() as stack:
         server = stack.enter_context(child(SERVER, "server", "start", "--host", host, "--port", str(port)))
         _wait_for_server(server, f"{url}/api/health")
-        say(f"page:      {url} (Prefect: runs, schedules, settings)")
+        say(f"pages:     {stack.enter_context(_pages(web_port))} (orders, scanning, sheets)")
+        say(f"Prefect:   {url} (runs, schedules, settings)")
         say(f"password:  {password}")
         _set_up()
         if sandbox_orders is not None:
@@ -88,7 +92,7 @@ def run_everything(
             say(f"metrics:   {watching}/metrics, health: {watching}/health")
         say(f"checks:    {_checks(at_once=check_at_once)}")
         stack.enter_context(announced(system))
-        say("next:      in another terminal: desk orders; commands find this system by themselves")
+        say(f"next:      {_next_step()}; commands in other terminals find this system by themselves")
         say("Ctrl-C stops all of it")
         _watch({"server": server, "worker": worker})
 
@@ -181,6 +185,15 @@ def _metrics(port: int) -> Iterator[str]:
         yield address
 
 
+@contextmanager
+def _pages(port: int) -> Iterator[str]:
+    from deployments.web.server import serving
+
+    password, _ = password_of_pages(wanted=False)
+    with serving(port, password=password) as address:
+        yield address
+
+
 def _alerts() -> str:
     from deployments.stack.deploy import alerts_go_to
 
@@ -196,11 +209,17 @@ def _checks(*, at_once: bool) -> str:
         is_started = at_once and await start_check()
         next_at = await next_check_at()
         upcoming = f"at {next_at:%H:%M} UTC" if next_at else "only by hand: the schedule is off"
-        if is_started:
-            return f"one runs now, the next {upcoming}"
-        return f"the next {upcoming}"
+        return f"one runs now, the next {upcoming}" if is_started else f"the next {upcoming}"
 
     return asyncio.run(told())
+
+
+def _next_step() -> str:
+    from tasks.prefect_api.integrations import integration_names
+
+    if asyncio.run(integration_names()):
+        return "open the pages"
+    return "desk connect default --project P, which asks for the token"
 
 
 def _connect_sandbox(sandbox: Sandbox) -> str:

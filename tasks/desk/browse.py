@@ -19,6 +19,7 @@ from tasks.desk.search import EVERY_ORDER, OrderFilter
 from tasks.desk.tables import CHANGES, FOLDERS, HISTORY, ITEMS, ORDERS, RUNS
 
 _CHUNK = 1000
+_LARGEST_ID = 2**63 - 1
 _FLAGGED = select(CHANGES.c.order_id).where(IS_OPEN)
 
 
@@ -36,6 +37,8 @@ class OrderSummary:
     ship_name: str | None
     ship_country: str | None
     items: int
+    hold_reason: str | None
+    deadline: str | None
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,8 @@ def list_orders(
             ORDERS.c.ship_name,
             ORDERS.c.ship_country,
             items,
+            ORDERS.c.hold_reason,
+            ORDERS.c.deadline,
         )
         .outerjoin(FOLDERS, FOLDERS.c.id == ORDERS.c.folder_id)
         .order_by(ORDERS.c.id.desc())
@@ -127,12 +132,26 @@ def find_order(engine: Engine, reference: str) -> OrderDetail:
     """
     with reading(engine) as connection:
         (id_,) = resolve(connection, [reference])
-        query = _whole_orders().add_columns(RUNS.c.kind.label("run_kind")).where(ORDERS.c.id == id_)
-        row = connection.execute(query.outerjoin(RUNS, RUNS.c.id == ORDERS.c.import_run_id)).mappings().one()
-        items = _items(connection, [id_])
-        history = select(HISTORY.c.at, HISTORY.c.event, HISTORY.c.text).where(HISTORY.c.order_id == id_)
-        later = connection.execute(history.order_by(HISTORY.c.id)).all()
-        changes = open_changes(connection, id_)
+        return _detail(connection, id_)
+
+
+def order_by_id(engine: Engine, order_id: int) -> OrderDetail | None:
+    """Return one order with its items and history by its desk id, None if there is none."""
+    if not 0 < order_id <= _LARGEST_ID:
+        return None
+    with reading(engine) as connection:
+        if connection.execute(select(ORDERS.c.id).where(ORDERS.c.id == order_id)).first() is None:
+            return None
+        return _detail(connection, order_id)
+
+
+def _detail(connection: Connection, id_: int) -> OrderDetail:
+    query = _whole_orders().add_columns(RUNS.c.kind.label("run_kind")).where(ORDERS.c.id == id_)
+    row = connection.execute(query.outerjoin(RUNS, RUNS.c.id == ORDERS.c.import_run_id)).mappings().one()
+    items = _items(connection, [id_])
+    history = select(HISTORY.c.at, HISTORY.c.event, HISTORY.c.text).where(HISTORY.c.order_id == id_)
+    later = connection.execute(history.order_by(HISTORY.c.id)).all()
+    changes = open_changes(connection, id_)
     kind = (row["run_kind"] or "a").replace("_", " ")
     imported = f"imported by {kind} run {row['import_run_id']}"
     first = HistoryEntry(row["imported_at"], "imported", imported)

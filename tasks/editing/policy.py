@@ -27,6 +27,21 @@ class EditError(AppError):
     exit_code = ExitCode.BAD_INPUT
 
 
+class EditConflictError(EditError):
+    """Somebody changed a field while another person edited it; nothing was written.
+
+    Attributes:
+        fields: the names of what changed.
+    """
+
+    def __init__(self, fields: Sequence[str]) -> None:
+        super().__init__(
+            f"{', '.join(fields)} changed while you edited it, and nothing was saved: look at the new value, "
+            "and edit it again if it is still wrong"
+        )
+        self.fields = list(fields)
+
+
 def checked(edit: Edit) -> Edit:
     """Return an edit with its values cleaned.
 

@@ -18,7 +18,7 @@ from tasks.desk.folders import place_orders
 from tasks.desk.history import add_history
 from tasks.desk.references import desk_reference, resolve
 from tasks.desk.tables import EDITS, FOLDERS, HISTORY, ITEMS, ORDERS, RUNS
-from tasks.editing.policy import checked, names_of, still_needed
+from tasks.editing.policy import EditConflictError, checked, names_of, still_needed
 
 EVENT = "edited"
 ATTENTION = "needs attention"
@@ -26,7 +26,9 @@ _ITEM = re.compile(r"item (\d{1,9}) (.+)")
 _METADATA = "metadata "
 
 
-def edit_order(engine: Engine, reference: str, edit: Edit, *, by: str, now: datetime) -> Edited:
+def edit_order(
+    engine: Engine, reference: str, edit: Edit, *, by: str, now: datetime, seen: Values | None = None
+) -> Edited:
     """Write new values into an order; podOS never overwrites them, and ``undo_edit`` takes them back.
 
     Args:
@@ -35,9 +37,11 @@ def edit_order(engine: Engine, reference: str, edit: Edit, *, by: str, now: date
         edit: the values.
         by: who edits, for the history.
         now: aware.
+        seen: what the person saw before, named as in the history; None: it does not matter.
 
     Raises:
         EditError: a value can't be used.
+        EditConflictError: a field has neither the value that was seen nor the new one.
         DeskRefusedError: there is no such order or item, or its personal data was erased.
 
     Safe to repeat: values that are there already are no edit.
@@ -46,6 +50,7 @@ def edit_order(engine: Engine, reference: str, edit: Edit, *, by: str, now: date
     with writing(engine) as connection:
         order_id = _lock(connection, reference)
         before = _values(connection, order_id, list(wanted))
+        _refuse_conflicts(before, wanted, seen or {})
         old = {name: before[name] for name, value in wanted.items() if before[name] != value}
         new = {name: wanted[name] for name in old}
         if new:
@@ -54,6 +59,13 @@ def edit_order(engine: Engine, reference: str, edit: Edit, *, by: str, now: date
             connection.execute(EDITS.insert().values(row))
             add_history(connection, [(order_id, EVENT, f"{_told(old, new)} by {by}")], at=now)
         return _leave_attention(connection, order_id, list(new))
+
+
+def _refuse_conflicts(before: Values, wanted: Values, seen: Values) -> None:
+    """Refuse to write over what somebody else wrote since."""
+    others = [name for name in seen if name in before and before[name] not in (seen[name], wanted[name])]
+    if others:
+        raise EditConflictError(others)
 
 
 def undo_edit(engine: Engine, reference: str, *, by: str, now: datetime) -> Edited:

@@ -73,6 +73,13 @@ def list_handovers(
     return newest_first(engine, query, HANDOVERS.c.id, HandoverSummary, limit=limit, before_id=before_id)
 
 
+def handovers_of(engine: Engine, order_id: int) -> list[HandoverSummary]:
+    """Return the handovers of an order, oldest first."""
+    mine = _summaries().where(HANDOVERS.c.order_id == order_id).order_by(HANDOVERS.c.id)
+    with reading(engine) as connection:
+        return [HandoverSummary(*row) for row in connection.execute(mine)]
+
+
 def _summaries() -> Select[Any]:
     own = ("fulfiller", "reference", "state", "attempts", "next_attempt_at", "reason", "sent_at")
     columns = (HANDOVERS.c[name] for name in own)

@@ -10,11 +10,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, Select, select
 
 from models.tables.outbox import OutboxState
+from tasks.desk.engine import reading
 from tasks.desk.export import iso
 from tasks.desk.sql import newest_first
 from tasks.desk.tables import ORDERS, SHIPMENTS
-
-_CHUNK = 1000
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,13 @@ def get_shipments(connection: Connection, ids: list[int]) -> list[ShipmentSummar
     return [
         ShipmentSummary(*row) for row in connection.execute(_summaries().where(mine).order_by(SHIPMENTS.c.id))
     ]
+
+
+def shipments_of(engine: Engine, order_id: int) -> list[ShipmentSummary]:
+    """Return the shipments of an order, oldest first."""
+    mine = _summaries().where(SHIPMENTS.c.order_id == order_id).order_by(SHIPMENTS.c.id)
+    with reading(engine) as connection:
+        return [ShipmentSummary(*row) for row in connection.execute(mine)]
 
 
 def _summaries() -> Select[Any]:

@@ -225,6 +225,8 @@ def start_system(place: Path, *options: str, port: int | None = None, **variable
         options = (*options, "--no-password")
     if "--check" not in options:
         options = (*options, "--no-check")
+    if "--web-port" not in options:
+        options = (*options, "--web-port", str(free_port()))
     for directory in ("home", "tmp"):
         (place / directory).mkdir(exist_ok=True)
     with (place / "up.log").open("wb") as output:

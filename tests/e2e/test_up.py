@@ -53,7 +53,7 @@ def test_the_sandbox_keeps_to_itself_and_commands_find_it(tmp_path: Path) -> Non
     """As a new user has it: nothing is set, and no address is ever typed."""
     system = start_system(tmp_path, "--sandbox", "--check", DESK_DATABASE_URL="", PREFECT_HOME="")
     lines = system.output.splitlines()
-    assert lines[0].startswith(f"page:      {system.url}")
+    assert lines[0].startswith("pages:     http://127.0.0.1:")
     assert any(line.startswith("checks:    one runs now, the next at ") for line in lines)
     here = {"PREFECT_API_URL": ""}
     orders = system.run_desk("orders", "--json", **here)

@@ -85,6 +85,7 @@ WITH_PREFECT = {
         "send",
         "sync",
         "metrics",
+        "web",
     ),
     *("reconcile", "rejected replay", "rules run", "alerts", "alerts setup", "alerts test", "fulfillers"),
     *("fulfillers add webhook", "fulfillers add folder", "fulfillers add orderdesk"),

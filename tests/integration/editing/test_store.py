@@ -13,6 +13,7 @@ from tasks.desk.browse import find_order
 from tasks.desk.engine import reading
 from tasks.desk.errors import DeskRefusedError
 from tasks.desk.tables import EDITS
+from tasks.editing.policy import EditConflictError
 from tasks.editing.store import edit_order, undo_edit
 from tasks.imports.load import load
 from tasks.upkeep.erase import erase, only
@@ -66,6 +67,19 @@ def test_the_same_edit_again_is_none(desk: Engine, order_id: int) -> None:
     write(desk, ship_city="Leeds")
     assert write(desk, ship_city="Leeds").fields == []
     assert len(history(desk)) == 1
+
+
+def test_what_somebody_else_wrote_since_it_was_seen_is_not_overwritten(desk: Engine, order_id: int) -> None:
+    seen = {"ship_city": find_order(desk, "s-1").order["shipping"]["city"]}
+    write(desk, ship_city="Leeds")
+    edit = Edit({"ship_city": "York", "ship_state": "Y"}, {}, None, {}, {})
+    with pytest.raises(EditConflictError, match="ship_city changed while you edited it") as refused:
+        edit_order(desk, "s-1", edit, by="a person", now=NOW, seen=seen)
+    assert refused.value.fields == ["ship_city"]
+    assert find_order(desk, "s-1").order["shipping"]["city"] == "Leeds"
+    assert len(history(desk)) == 1
+    same = Edit({"ship_city": "Leeds"}, {}, None, {}, {})
+    assert edit_order(desk, "s-1", same, by="a person", now=NOW, seen=seen).fields == []
 
 
 def test_old_values_are_not_in_the_history_where_they_may_be_personal(desk: Engine, order_id: int) -> None:

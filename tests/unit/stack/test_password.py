@@ -21,6 +21,7 @@ from deployments.stack.password import (
     PasswordNeededError,
     kept_password,
     other_people,
+    password_of_pages,
     protect,
     provide_password,
     use_password,
@@ -110,6 +111,26 @@ def test_a_person_may_want_one_or_none(home: Path, several: None) -> None:
     assert passwords() == (None, None)
     assert provide_password("0.0.0.0", wanted=True).startswith(f"in {home / FILE_NAME}")
     assert passwords()[0] is not None
+
+
+def test_the_pages_ask_for_that_of_the_server(home: Path, several: None) -> None:
+    use_password("desk:of-a-person")
+    assert password_of_pages(wanted=False) == ("desk:of-a-person", "that of the Prefect server")
+
+
+def test_the_pages_ask_for_none_that_nobody_knows(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    prepare_prefect(quiet=True)
+    assert passwords()[0] is not None  # of a temporary server
+    assert password_of_pages(wanted=None) == (None, "none: nobody else can log in here")
+
+
+def test_the_pages_ask_for_a_kept_one_where_others_log_in(home: Path, several: None) -> None:
+    asked_for, said = password_of_pages(wanted=None)
+    assert asked_for == (home / FILE_NAME).read_text().strip()
+    assert asked_for not in said
+    assert password_of_pages(wanted=None)[0] == asked_for
+    assert password_of_pages(wanted=False) == (None, "none, though alice, bob can log in here")
 
 
 def test_for_other_machines_none_is_made_unasked(several: None) -> None:

@@ -1,0 +1,61 @@
+"""The application: its routes, behind its guards."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from deployments.stack.asgi import Application
+from deployments.web import floor, order, orders, scan, sheets, shipments
+from deployments.web.guards import BodyLimit, HostCheck, NoCrossSiteWrites, PasswordCheck, SafeHeaders
+from deployments.web.pages import HERE, Handler, handled, not_there
+from deployments.web.site import Site
+
+READS: dict[str, Handler] = {
+    "/": floor.show,
+    "/orders": orders.show,
+    "/orders/{order_id:int}": order.show,
+    "/scan": scan.show,
+    "/sheets": sheets.show,
+    "/shipments": shipments.show,
+}
+WRITES: dict[str, Handler] = {
+    "/orders/move": orders.move,
+    "/orders/hold": orders.hold,
+    "/orders/release": orders.release,
+    "/orders/send": orders.send,
+    "/orders/{order_id:int}/edit": order.edit,
+    "/orders/{order_id:int}/undo": order.undo,
+    "/orders/{order_id:int}/ship": order.ship,
+    "/orders/{order_id:int}/take": order.take,
+    "/orders/{order_id:int}/keep": order.keep,
+    "/scan": scan.take,
+    "/scan/undo": scan.undo,
+    "/shipments/resend": shipments.resend,
+    "/shipments/void": shipments.void,
+    "/handovers/resend": shipments.resend_handover,
+    "/handovers/cancel": shipments.cancel_handover,
+}
+
+
+def create_app(
+    site: Site, *, hosts: frozenset[str] = frozenset(), password: str | None = None
+) -> Application:
+    """Return the pages behind their guards.
+
+    Args:
+        site: the desk.
+        hosts: names of this machine besides its own (DESK_ALLOWED_HOSTS).
+        password: ``name:password`` that everybody is asked for; None: nobody is.
+    """
+    routes = [
+        *(Route(path, handled(handler), methods=["GET"]) for path, handler in READS.items()),
+        *(Route(path, handled(handler), methods=["POST"]) for path, handler in WRITES.items()),
+        Mount("/static", StaticFiles(directory=HERE / "static")),
+    ]
+    pages = Starlette(routes=routes, exception_handlers={HTTPException: not_there})
+    pages.state.site = site
+    guarded = BodyLimit(PasswordCheck(NoCrossSiteWrites(pages), password))
+    return SafeHeaders(HostCheck(guarded, hosts))
