@@ -62,7 +62,7 @@ def send(
     """
     if orders and folder:
         raise typer.BadParameter("give orders or --folder, not both", param_hint="--folder")
-    prepare_prefect(quiet=True, needs_server=True)
+    prepare_prefect(quiet=True, needs_server=to is not None or not (orders or folder))
     observing = asyncio.run(_send(orders or [], folder, to, as_json=as_json))
     reports: list[SendReport] = list(observing.reports.values())
     if as_json:
@@ -95,6 +95,7 @@ async def _send(orders: list[str], folder: str | None, to: str | None, *, as_jso
 
 
 async def _run(names: Collection[str], observing: Observer) -> Observer:
+    prepare_prefect(quiet=True, needs_server=bool(names))
     from flows.send_orders import send_orders
 
     for name in sorted(names):

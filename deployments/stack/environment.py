@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+from functools import cache
 from pathlib import Path
 
 from deployments.cli.output import say
@@ -65,7 +66,13 @@ def prepare_prefect(*, quiet: bool = False, api_url: str | None = None, needs_se
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
     if guard_temporary_server() and needs_server:
-        say("No desk up is running: this command starts a Prefect server of its own, which takes seconds.")
+        _say_that_a_server_starts()
+
+
+@cache
+def _say_that_a_server_starts() -> None:
+    """Say it once in a process."""
+    say("No desk up is running: this command starts a Prefect server of its own, which takes seconds.")
 
 
 def _check_certificates() -> None:
