@@ -24,9 +24,9 @@ async def check_for_new_orders(integration: str = "") -> State[None]:
         integration: The integration to check. Empty: all that are connected, one after the other.
     """
     await drop_late_runs()
-    if integration:
-        return await watched(Work.CHECK, integration, final_state(_check(integration)))
     names = await integration_names()
+    if integration:
+        return await watched(Work.CHECK, integration, final_state(_check(integration)), known=names)
     return await run_each(names, lambda name: check_for_new_orders(name, return_state=True))
 
 

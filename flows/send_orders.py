@@ -57,7 +57,7 @@ async def _send_one(name: str) -> State[None]:
     async def run() -> SendReport:
         return await send(name, await load_fulfiller(name))
 
-    return await watched(Work.SEND, name, final_state(run()))
+    return await watched(Work.SEND, name, final_state(run()), known=await fulfiller_names())
 
 
 async def send(name: str, fulfiller: Fulfiller) -> SendReport:

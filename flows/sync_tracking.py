@@ -52,7 +52,7 @@ async def _sync_one(name: str) -> State[None]:
     async def run() -> SyncReport:
         return await sync(name, await load_integration(name))
 
-    return await watched(Work.SYNC, name, final_state(run()))
+    return await watched(Work.SYNC, name, final_state(run()), known=await integration_names())
 
 
 async def sync(name: str, integration: Integration) -> SyncReport:

@@ -36,6 +36,25 @@ def work_of(cause: str) -> tuple[Work, str] | None:
     return (Work(work), name) if found else None
 
 
+_TITLES = {
+    Work.CHECK: "The check of",
+    Work.SYNC: "The sync of",
+    Work.SEND: "Sending to",
+}
+
+
+def title_of(cause: str) -> str:
+    """Return what a cause is called where a person reads it: in the subject of an alert."""
+    if about := work_of(cause):
+        return f"{_TITLES[about[0]]} {about[1]}"
+    return {
+        BacklogKind.NEEDS_ATTENTION: "Orders need attention",
+        BacklogKind.SHIPMENTS_FAILED: "Tracking did not reach podOS",
+        BacklogKind.HANDOVERS_FAILED: "Orders could not be handed over",
+        BacklogKind.REJECTED: "Orders could not be read",
+    }[BacklogKind(cause)]
+
+
 class Watch(NamedTuple):
     """A row of ``watches``; times are aware UTC."""
 

@@ -21,8 +21,10 @@ from models.alerts import ALERTS_BLOCK, AlertWebhook
 from models.errors import AppError, ExitCode
 from models.settings import Environment
 from models.watching import Work, cause_of
+from tasks.desk.engine import opened_desk
 from tasks.monitoring.health import late_after
 from tasks.monitoring.plans import read_plans
+from tasks.monitoring.record import tell_again
 from tasks.prefect_api.events import (
     ALERT_TEST,
     CAUSE,
@@ -60,9 +62,9 @@ class Alert(NamedTuple):
 def wanted_automations(block_id: UUID, silence: timedelta) -> Iterator[AutomationCore]:
     """Give the automations that notify through a block."""
     reactive = {
-        "a check, sync or sending failed": (WORK_FAILED, "{{ event.payload.cause }} fails"),
-        "orders wait for a person": (ORDERS_WAIT, "{{ event.payload.cause }}"),
-        "something could not be sent": (NOT_SENT, "{{ event.payload.cause }}"),
+        "a check, sync or sending failed": (WORK_FAILED, "{{ event.payload.title }} fails"),
+        "orders wait for a person": (ORDERS_WAIT, "{{ event.payload.title }}"),
+        "something could not be sent": (NOT_SENT, "{{ event.payload.title }}"),
         "test": (ALERT_TEST, "test"),
     }
     for name, (event, subject) in reactive.items():
@@ -105,7 +107,7 @@ def _silence(block_id: UUID, within: timedelta) -> AutomationCore:
         actions=[
             SendNotification(
                 block_document_id=block_id,
-                subject="podOS order desk: {{ event.payload.cause }} is silent",
+                subject="podOS order desk: {{ event.payload.title }} is silent",
                 body="No check has ended since {{ event.occurred }}. See: desk status",
             )
         ],
@@ -150,6 +152,12 @@ async def find_block(slug: str) -> UUID:
             f"the block {slug!r} can't notify: take one such as Slack Webhook or Sendgrid Email"
         )
     return document.id
+
+
+async def tell_what_holds() -> None:
+    """Tell of every trouble that holds: alerts that are new, or go elsewhere, missed it."""
+    with opened_desk(Environment().database_url()) as engine:
+        await tell_again(engine)
 
 
 async def set_up_alerts(block_id: UUID, silence: timedelta) -> list[str]:

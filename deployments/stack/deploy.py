@@ -32,7 +32,13 @@ from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectNotFound
 from prefect.workers.process import ProcessWorker
 
-from deployments.stack.alerts import complete_alerts, save_webhook, set_up_alerts, usual_silence
+from deployments.stack.alerts import (
+    complete_alerts,
+    save_webhook,
+    set_up_alerts,
+    tell_what_holds,
+    usual_silence,
+)
 from deployments.stack.environment import ROOT
 from models.alerts import AlertWebhook
 from models.blocks import Integration
@@ -78,8 +84,9 @@ async def set_up_server() -> None:
 async def alerts_go_to() -> str | None:
     """Complete the alerts, set up from DESK_ALERT_WEBHOOK if need be; return where they go, None: nowhere."""
     silence = await usual_silence()
-    if address := Environment().desk_alert_webhook:
-        await set_up_alerts(await save_webhook(address), silence)
+    address = Environment().desk_alert_webhook
+    if address and await set_up_alerts(await save_webhook(address), silence):
+        await tell_what_holds()
     return await complete_alerts(silence)
 
 

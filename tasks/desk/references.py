@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, TextClause, select, text, union
+from sqlalchemy import ColumnElement, Connection, Select, TextClause, func, select, text, union
 
 from models.tables.orders import BY_FULFILLER_REFERENCE, BY_MERCHANT_REFERENCE
 from tasks.desk.errors import DeskRefusedError
@@ -111,12 +111,15 @@ def find_each(connection: Connection, references: Sequence[str]) -> dict[str, Ma
 def candidates(connection: Connection, references: Sequence[str]) -> dict[str, list[Match]]:
     """Return for each reference that a person typed all orders that it could mean, by desk id.
 
+    Upper and lower case are the same where no order is called exactly so.
+
     Args:
         connection: reading or writing.
         references: as for ``find_each``.
     """
     wanted = {reference: _typed(reference) for reference in references}
     by_name = _by_name(connection, wanted.values(), with_desk_ids=True)
+    by_name |= _in_any_case(connection, [name for name in wanted.values() if name and name not in by_name])
     return {reference: _meant(name, by_name.get(name, ())) for reference, name in wanted.items()}
 
 
@@ -192,6 +195,37 @@ def _by_name(
             for name in match.names | typed:
                 found[name].add(match)
     return found
+
+
+def _in_any_case(connection: Connection, names: Sequence[str]) -> dict[str, set[Match]]:
+    """Return the orders that have these names in another case. It reads the whole table: for people only."""
+    found: dict[str, set[Match]] = defaultdict(set)
+    by_key: dict[str, list[str]] = defaultdict(list)
+    for name in names[:_MAX_HINTS]:
+        if name.isprintable() and name.lower() != name.upper():
+            by_key[name.lower()].append(name)
+    if not by_key:
+        return found
+    numbers, references = _keys_with_prefixes(connection, by_key)
+    query = _select(
+        func.lower(ORDERS.c.order_number).in_(numbers)
+        | func.lower(ORDERS.c.source_id).in_(list(by_key))
+        | func.lower(ORDERS.c.fulfiller_reference).in_(references)
+        | func.lower(ORDERS.c.merchant_reference).in_(references)
+    )
+    for match in (Match(*row) for row in connection.execute(query.limit(_MAX_NAMED * len(by_key)))):
+        for key in {name.lower() for name in match.names} & by_key.keys():
+            for name in by_key[key]:
+                found[name].add(match)
+    return found
+
+
+def _keys_with_prefixes(connection: Connection, keys: Collection[str]) -> tuple[list[str], list[str]]:
+    """Return lower-case names with the prefixes of imports before them, and without."""
+    prefixes = [prefix.lower() for prefix in _projects_and_prefixes(connection)[1]]
+    longer = [prefix + key for prefix in prefixes for key in keys]
+    shorter = [key.removeprefix(prefix) for prefix in prefixes for key in keys]
+    return [*keys, *longer], [*keys, *shorter]
 
 
 def _projects_and_prefixes(connection: Connection) -> tuple[list[str], list[str]]:

@@ -15,7 +15,7 @@ from models.watching import BacklogKind, Thresholds, Work, cause_of
 from tasks.desk.engine import opened_desk
 from tasks.desk.errors import DeskError
 from tasks.monitoring.health import deaths, short, too_high
-from tasks.monitoring.store import note, take_snapshot, take_untold, untell, watch
+from tasks.monitoring.store import is_watched, note, take_snapshot, take_untold, untell, watch
 from tasks.prefect_api.events import emit_watch_events
 
 logger = logging.getLogger(__name__)
@@ -23,14 +23,19 @@ SKIPPED = "Skipped"
 """The name of the state of a run that left the work to another one: neither good nor bad news."""
 
 
-async def watched(work: Work, name: str, run: Awaitable[State[Any]]) -> State[Any]:
+async def watched(work: Work, name: str, run: Awaitable[State[Any]], *, known: Collection[str]) -> State[Any]:
     """Run the work of an integration or fulfiller, and note how it ended; the run's outcome stays as it is.
+
+    Nothing is noted of a name that nobody knows and nobody ever knew: a person mistyped it.
 
     Args:
         work: which.
         name: whose.
         run: the work; its error is noted and raised.
+        known: the names that there are.
     """
+    if name not in known and not _was_known(work, name):
+        return await run
     await _look_over(work, name)  # a run that dies is found by the next one, however that ends
     try:
         state = await run
@@ -42,6 +47,14 @@ async def watched(work: Work, name: str, run: Awaitable[State[Any]]) -> State[An
     else:
         await _look_over(work, name, failed=short(state.message or f"it ended as {state.name}"))
     return state
+
+
+def _was_known(work: Work, name: str) -> bool:
+    try:
+        with opened_desk(Environment().database_url()) as engine:
+            return is_watched(engine, cause_of(work, name))
+    except DeskError:
+        return True  # the run says what is wrong with the desk
 
 
 async def _look_over(work: Work, name: str, *, is_well: bool = False, failed: str | None = None) -> None:
@@ -76,6 +89,15 @@ async def tell(engine: Engine, over: Collection[str], *, checked: str | None) ->
     alerts = take_untold(engine, now=datetime.now(UTC))
     if not await emit_watch_events(alerts, over, checked) and alerts:
         untell(engine, [alert.cause for alert in alerts])
+
+
+async def tell_again(engine: Engine) -> None:
+    """Tell of every trouble that holds, also of those that were told; each as a new event."""
+    now = datetime.now(UTC)
+    holds = [watch for watch in take_snapshot(engine, now=now).watches.values() if watch.trouble_at]
+    take_untold(engine, now=now)
+    if not await emit_watch_events(sorted(holds), (), None, is_new=True):
+        untell(engine, [watch.cause for watch in holds])
 
 
 def note_what_is(

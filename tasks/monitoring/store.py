@@ -107,11 +107,17 @@ def _count(connection: Connection, table: Table, *which: ColumnElement[bool] | T
     return connection.execute(select(func.count()).select_from(table).where(*which)).scalar_one()
 
 
+def is_watched(engine: Engine, cause: str) -> bool:
+    """Return whether a cause is watched over."""
+    with reading(engine) as connection:
+        query = select(WATCHES.c.cause).where(WATCHES.c.cause == cause)
+        return connection.execute(query).scalar() is not None
+
+
 def watch(engine: Engine, cause: str) -> None:
     """Begin to watch over a cause. Safe to repeat."""
-    with reading(engine) as connection:
-        if connection.execute(select(WATCHES.c.cause).where(WATCHES.c.cause == cause)).scalar():
-            return
+    if is_watched(engine, cause):
+        return
     with writing(engine) as connection:
         _add(connection, [cause])
 

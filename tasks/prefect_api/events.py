@@ -13,7 +13,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.settings import PREFECT_API_AUTH_STRING
 
 from models.settings import Environment
-from models.watching import BacklogKind, Watch, work_of
+from models.watching import BacklogKind, Watch, title_of, work_of
 
 logger = logging.getLogger(__name__)
 
@@ -70,27 +70,30 @@ async def emit_order_events(events: Collection[dict[str, Any]]) -> bool:
     return await _emit(named)
 
 
-async def emit_watch_events(alerts: Collection[Watch], over: Collection[str], checked: str | None) -> bool:
+async def emit_watch_events(
+    alerts: Collection[Watch], over: Collection[str], checked: str | None, *, is_new: bool = False
+) -> bool:
     """Send the events of what is watched over, if a server is set; never an error.
 
     Args:
         alerts: troubles to tell of; one that is sent again is still the same event.
         over: causes that were told and are over.
         checked: the cause of a check whose end is in the desk, whether it was complete or failed.
+        is_new: the alerts are new events, also those that were sent before: somebody missed them.
 
     Returns:
         Whether the server took them.
     """
-    events = [alert_of(watch) for watch in alerts]
-    events += [_event(CLEARED, CAUSE, {"cause": cause}, _resource(cause)) for cause in over]
+    events = [alert_of(watch) | ({"id": str(uuid4())} if is_new else {}) for watch in alerts]
+    events += [_event(CLEARED, CAUSE, _about(cause), _resource(cause)) for cause in over]
     if checked:
-        events.append(_event(CHECK_NOTED, CAUSE, {"cause": checked}, _resource(checked)))
+        events.append(_event(CHECK_NOTED, CAUSE, _about(checked), _resource(checked)))
     return await _emit(events)
 
 
 def alert_of(watch: Watch) -> dict[str, Any]:
     """Return the event that tells of a trouble; its id follows from the cause and when it began."""
-    payload = {"cause": watch.cause, "since": str(watch.trouble_at), "reason": watch.reason or ""}
+    payload = _about(watch.cause) | {"since": str(watch.trouble_at), "reason": watch.reason or ""}
     event = _event(alert_event(watch.cause), CAUSE, payload, _resource(watch.cause))
     return event | {"id": str(uuid5(NAMESPACE_URL, f"{watch.cause} {watch.trouble_at}"))}
 
@@ -106,6 +109,10 @@ async def emit_test_event() -> str | None:
     """Send the event of a test alert; return its id, None if no server took it."""
     event = _event(ALERT_TEST, CAUSE, {"cause": "test", "reason": "this is a test"}, "test")
     return str(event["id"]) if await _emit([event]) else None
+
+
+def _about(cause: str) -> dict[str, str]:
+    return {"cause": cause, "title": title_of(cause)}
 
 
 def _resource(cause: str) -> str:

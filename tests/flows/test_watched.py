@@ -16,7 +16,7 @@ from deployments.sandbox.server import Sandbox, SandboxSettings
 from models.watching import Plans, Watch
 from tasks.desk.leases import HeldLease, LeaseHeldError
 from tasks.monitoring.plans import read_plans
-from tasks.monitoring.store import take_snapshot
+from tasks.monitoring.store import take_snapshot, watch
 from tasks.podos.errors import TokenRefusedError
 from tests.support.connected import Connected
 
@@ -63,13 +63,28 @@ def test_a_failing_check_is_one_trouble_until_it_is_well_again(connected: Connec
     assert again.well_at > first.well_at
 
 
-def test_a_failure_before_the_run_began_counts_too(cli_database: Path, engine: Engine) -> None:
+@pytest.mark.parametrize("flow", ["check", "sync", "send"])
+def test_a_name_that_was_mistyped_is_no_trouble(cli_database: Path, engine: Engine, flow: str) -> None:
+    assert _run_for_nobody(flow).is_failed()
+    assert take_snapshot(engine, now=datetime.now(UTC)).watches == {}
+
+
+def _run_for_nobody(work: str) -> Any:
     from flows.check_orders import check_for_new_orders
+    from flows.send_orders import send_orders
+    from flows.sync_tracking import sync_tracking
 
-    async def check() -> Any:
-        return await check_for_new_orders("nobody", return_state=True)
+    flows: dict[str, Any] = {"check": check_for_new_orders, "sync": sync_tracking, "send": send_orders}
 
-    assert asyncio.run(check()).is_failed()
+    async def run() -> Any:
+        return await flows[work]("nobody", return_state=True)
+
+    return asyncio.run(run())
+
+
+def test_work_of_what_was_removed_fails_visibly(cli_database: Path, engine: Engine) -> None:
+    watch(engine, "check:nobody")  # it was connected once, and its schedule still names it
+    assert _run_for_nobody("check").is_failed()
     reason = watch_of(engine, "check:nobody").reason
     assert reason
     assert "there is no integration 'nobody'" in reason

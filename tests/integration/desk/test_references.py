@@ -209,3 +209,18 @@ def test_numbers_are_found_by_index(desk: Engine) -> None:
         plan = " ".join(str(row) for row in connection.exec_driver_sql(f"{explain} {sql}", values))
     assert "SCAN orders" not in plan
     assert "Seq Scan on orders" not in plan
+
+
+def test_a_person_may_type_any_case(desk: Engine, in_file: InFile) -> None:
+    order = imported(desk, "Ab-77", prefix="ACME-", merchant_reference="Shop-9", source_id="5f0c4c1e-aaaa")
+    names = ("acme-ab-77", "ab-77", "SHOP-9", "acme-shop-9", "5F0C4C1E-AAAA")
+    assert [typed(desk, name) for name in names] == [[order]] * 5
+    assert in_file("ab-77") == "the desk has no order 'ab-77'"  # a file is never guessed at
+
+
+def test_the_exact_case_wins_and_two_in_other_cases_are_ambiguous(desk: Engine) -> None:
+    lower, upper = imported(desk, "order-b"), imported(desk, "ORDER-B")
+    assert typed(desk, "order-b") == [lower]
+    assert typed(desk, "ORDER-B") == [upper]
+    assert typed(desk, "Order-B") == [lower, upper]
+    assert typed(desk, "order-c") == []

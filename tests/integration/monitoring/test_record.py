@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,8 +14,9 @@ from models.tables.orders import NEEDS_ATTENTION
 from models.tables.runs import RunState
 from models.watching import Backlog, CheckDone, Thresholds
 from tasks.desk.folders import add_folder, move_orders
-from tasks.monitoring.record import note_what_is
+from tasks.monitoring.record import note_what_is, tell_again
 from tasks.monitoring.store import note, take_snapshot, take_untold, untell, watch
+from tasks.prefect_api.events import alert_of
 from tests.support.builders import (
     IMPORTED,
     insert_lease,
@@ -117,6 +119,29 @@ def test_what_could_not_be_told_is_told_the_next_time(desk: Engine) -> None:
     taken = take_untold(desk, now=NOW)
     untell(desk, [watch.cause for watch in taken])
     assert [watch.cause for watch in take_untold(desk, now=NOW)] == [CHECK]
+
+
+@pytest.mark.parametrize("is_taken", [True, False])
+def test_whoever_is_new_is_told_of_what_holds(
+    desk: Engine, monkeypatch: pytest.MonkeyPatch, is_taken: bool
+) -> None:
+    """Alerts that are set up while something is wrong: the server drops an event that it has seen."""
+    sent: list[list[dict[str, Any]]] = []
+
+    async def emit(events: list[dict[str, Any]]) -> bool:
+        sent.append(events)
+        return is_taken
+
+    monkeypatch.setattr("tasks.prefect_api.events._emit", emit)
+    note(desk, well=(), troubles={CHECK: "podOS is away"}, now=NOW)
+    (told,) = take_untold(desk, now=NOW)
+    note(desk, well={"sync:default"}, troubles={NEEDS: "30"}, now=NOW)
+    asyncio.run(tell_again(desk))
+    (events,) = sent
+    assert [event["payload"]["cause"] for event in events] == [CHECK, NEEDS]
+    assert events[0]["id"] != alert_of(told)["id"]
+    untold = take_untold(desk, now=NOW)
+    assert [alert.cause for alert in untold] == ([] if is_taken else [CHECK, NEEDS])
 
 
 def test_a_trouble_that_ends_untold_needs_no_word(desk: Engine) -> None:

@@ -18,6 +18,7 @@ from models.watching import (
     Watch,
     Work,
     cause_of,
+    title_of,
     work_of,
 )
 from tasks.monitoring.health import deaths, find_problems, short, spell, too_high
@@ -121,6 +122,21 @@ def test_a_pile_is_too_high_only_above_its_threshold(pile: BacklogKind) -> None:
     high = Snapshot({}, {}, {}, Backlog(**{field: 4}))
     nobody = Plans(frozenset(), frozenset(), {})
     assert causes(high, nobody, attention_over=3, failed_over=3) == [pile.value]
+
+
+@pytest.mark.parametrize(
+    ("cause", "title"),
+    [
+        ("check:default", "The check of default"),
+        ("sync:acme", "The sync of acme"),
+        ("send:printer", "Sending to printer"),
+        *((pile.value, None) for pile in BacklogKind),
+    ],
+)
+def test_a_cause_has_a_title_for_people(cause: str, title: str | None) -> None:
+    found = title_of(cause)
+    assert found == (title or found)
+    assert cause not in found
 
 
 def test_a_cause_names_its_work() -> None:
