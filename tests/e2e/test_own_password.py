@@ -40,7 +40,7 @@ def password_of(system: System) -> tuple[str, str]:
 def test_nobody_gets_in_without_it(locked: System) -> None:
     assert httpx.get(locked.url + ASKING).status_code == 401
     assert httpx.get(locked.url + ASKING, auth=password_of(locked)).is_success
-    assert f"password:       in {locked.home / FILE_NAME}" in locked.output
+    assert f"password:  in {locked.home / FILE_NAME}" in locked.output
     assert password_of(locked)[1] not in locked.output
     assert stat.S_IMODE((locked.home / FILE_NAME).stat().st_mode) == 0o600
 

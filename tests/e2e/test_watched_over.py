@@ -161,14 +161,14 @@ def test_a_failing_check_is_told_once_and_again_after_it_was_well(
     hooks.taken.clear()
     for _ in range(2):
         check(guarded, watched, fails=True)
-    wait_for("the alert", lambda: hooks.about("check:watched fails"))
+    wait_for("the alert", lambda: hooks.about("The check of watched fails"))
     check(guarded, watched)
     check(guarded, watched, fails=True)
-    wait_for("the second alert", lambda: len(hooks.about("check:watched fails")) == 2)
+    wait_for("the second alert", lambda: len(hooks.about("The check of watched fails")) == 2)
     guarded.desk("alerts", "test")  # goes behind all others: whatever was on its way has come
-    assert len(hooks.about("check:watched fails")) == 2
+    assert len(hooks.about("The check of watched fails")) == 2
     assert len(hooks.about("this is a test")) == 1
-    assert all("podOS refused the token" in text for text in hooks.about("check:watched"))
+    assert all("podOS refused the token" in text for text in hooks.about("The check of watched"))
     assert set(hooks.paths) == {SECRET_PATH}
     texts = json.dumps(hooks.taken)
     assert watched.token not in texts
