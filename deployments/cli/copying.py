@@ -41,4 +41,4 @@ def copy_to(
         print_json(counts)
         return
     table(["Table", "Rows"], list(counts.items()))
-    say("both databases hold the same; next: set DESK_DATABASE_URL to the new address")
+    say("both databases hold the same; next: start desk up anew, with the new DESK_DATABASE_URL")

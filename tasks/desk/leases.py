@@ -122,7 +122,7 @@ def _refuse_while_restoring(connection: Connection, now: datetime) -> None:
     _clear_if_over(connection, RESTORING, now)
     since = connection.execute(select(LEASES.c.acquired_at).where(LEASES.c.name == RESTORING)).scalar()
     if since:
-        raise LeaseHeldError("a backup is being put in the place of this desk; wait until it stands", since)
+        raise LeaseHeldError("another desk is put in the place of this one; wait until it stands", since)
 
 
 def at_work(engine: Engine, *, now: datetime) -> list[str]:

@@ -14,7 +14,7 @@ from models.tables import metadata
 from models.unreadable import problems_in
 from tasks.desk.engine import reading, writing
 from tasks.desk.errors import DeskError, DeskRefusedError, DeskSettingsError, RetriableDeskError
-from tasks.desk.leases import refuse_if_at_work
+from tasks.desk.leases import RESTORING, HeldLease, refuse_if_at_work
 from tasks.desk.restores import note_restore, restored_at
 from tasks.desk.sql import insert_new
 from tasks.desk.tables import LEASES
@@ -28,7 +28,7 @@ def copy_desk(source: Engine, target: Engine, on_progress: Callable[[str, int], 
     """Copy all rows of a desk, ids included, and make sure that both hold the same at the end.
 
     Args:
-        source: nobody may be at work on it.
+        source: nobody may be at work on it, and no run begins as long as this takes.
         target: a migrated desk that is new, or that an earlier copy of this source did not finish.
         on_progress: told the table and the rows copied in all.
 
@@ -40,7 +40,12 @@ def copy_desk(source: Engine, target: Engine, on_progress: Callable[[str, int], 
 
     Safe to repeat: it goes on with the rows that are missing.
     """
-    refuse_if_at_work(source, now=datetime.now(UTC))
+    with HeldLease(source, RESTORING):
+        refuse_if_at_work(source, now=datetime.now(UTC), besides=RESTORING)
+        return _copy_all(source, target, on_progress)
+
+
+def _copy_all(source: Engine, target: Engine, on_progress: Callable[[str, int], None]) -> dict[str, int]:
     tables = [table for table in metadata.sorted_tables if table.name not in _NOT_COPIED]
     _clear_if_new(target, tables)
     done = 0

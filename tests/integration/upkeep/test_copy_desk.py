@@ -14,6 +14,7 @@ from tasks.desk.browse import export_orders
 from tasks.desk.engine import make_engine, open_desk
 from tasks.desk.errors import DeskRefusedError
 from tasks.desk.folders import add_folder
+from tasks.desk.leases import HeldLease, LeaseHeldError
 from tasks.upkeep import copy_desk as copying
 from tasks.upkeep.copy_desk import copy_desk
 from tests.conftest import _postgres_database
@@ -101,6 +102,20 @@ def test_a_desk_at_work_is_not_copied(source: Engine, target: Engine) -> None:
     insert_lease(source, "check:default", expires_at=datetime.now(UTC) + timedelta(minutes=1))
     with pytest.raises(DeskRefusedError, match="at work"):
         copy_desk(source, target, silent)
+
+
+def test_no_run_begins_while_the_desk_is_copied(source: Engine, target: Engine) -> None:
+    refused: list[str] = []
+
+    def check(table: str, _done: int) -> None:
+        with pytest.raises(LeaseHeldError), HeldLease(source, "check:default"):
+            pass
+        refused.append(table)
+
+    copy_desk(source, target, check)
+    assert refused
+    with HeldLease(source, "check:default"):
+        pass
 
 
 def test_a_target_on_sqlite_is_refused_and_not_made(desk_command: RunDesk, tmp_path: Path) -> None:

@@ -275,7 +275,7 @@ def test_refused_while_a_run_is_at_work_and_no_run_begins_meanwhile(cli_engine: 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(restoring, "_ready", begin_a_run_first)
         restore(backup, cli_engine, now=NOW, on_progress=silent)
-    assert "a backup is being put in the place of this desk" in refusals[0]
+    assert "another desk is put in the place of this one" in refusals[0]
     with HeldLease(cli_engine, "check:default"):
         pass
 
