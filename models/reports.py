@@ -22,6 +22,8 @@ class Outcome(StrEnum):
     REJECTED = "rejected"
 
 
+MAX_EXAMPLES = 20
+"""Of each reason, so many orders are named in a report."""
 SKIPPED = (Outcome.STATUS, Outcome.COUNTRY, Outcome.BEFORE_FIRST_IMPORT_DATE, Outcome.FROZEN)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine
 
 from models.filters import ImportSettings
 from models.orders import NewOrder
-from models.reports import SKIPPED, Attention, ImportReport, Outcome
+from models.reports import MAX_EXAMPLES, SKIPPED, Attention, ImportReport, Outcome
 from models.rules import RuleEvent
 from models.tables.orders import NEEDS_ATTENTION
 from models.upstream import ChangePlan, Noted
@@ -33,7 +33,6 @@ from tasks.podos.clock import PodosClock
 from tasks.podos.scan import Batch
 from tasks.prefect_api.step import step
 
-MAX_EXAMPLES = 20
 MAX_ATTENTION = 200
 EXPLAINED = (*SKIPPED, Outcome.REJECTED)
 SECOND_IS_OVER = timedelta(minutes=5)
@@ -138,13 +137,13 @@ def load(prepared: Prepared, run: ImportRunContext, *, now: datetime) -> None:
             there = existing_source_ids(connection, run.settings.project, ids)
             result = _judge(connection, prepared, run.settings.project, there)
             result.changes = plan_changes(connection, prepared.again, run.settings, began_at=run.began_at)
-        report = tally(run.report, result, run.outcomes)
+        report = tally(run.report, result, run.outcomes, prepared.labels)
     else:
         if run.lease:
             run.lease.check()
         with writing(run.engine) as connection:
             result = _write(connection, prepared, run, now)
-            report = tally(run.report, result, run.outcomes)
+            report = tally(run.report, result, run.outcomes, prepared.labels)
             record_counts(connection, report.run_id, report.counts, needs_attention=report.needs_attention)
             if prepared.read_to:
                 mark_at = cap_watermark(prepared.read_to, now, run.podos_now)
@@ -279,7 +278,12 @@ def _write_rejected(
     rejected.take_back(connection, settings.project, readable)
 
 
-def tally(report: ImportReport, result: BatchResult, outcomes: dict[str, Outcome] | None) -> ImportReport:
+def tally(
+    report: ImportReport,
+    result: BatchResult,
+    outcomes: dict[str, Outcome] | None,
+    labels: Mapping[str, str] | None = None,
+) -> ImportReport:
     """Return the report with a batch counted in; the one given stays as it is.
 
     Args:
@@ -287,6 +291,7 @@ def tally(report: ImportReport, result: BatchResult, outcomes: dict[str, Outcome
         result: what became of the batch.
         outcomes: what this run saw before, by source id; an order that comes again counts once, as its
             latest outcome (imported stays imported).
+        labels: what people call skipped orders, by source id; others are shown by that id.
     """
     counts, examples = dict(report.counts), {key: list(ids) for key, ids in report.examples.items()}
     for source_id, outcome in result.outcomes.items():
@@ -299,7 +304,7 @@ def tally(report: ImportReport, result: BatchResult, outcomes: dict[str, Outcome
         counts[outcome] += 1
         known = examples.setdefault(outcome, [])
         if outcome in EXPLAINED and len(known) < MAX_EXAMPLES:
-            known.append(source_id)
+            known.append((labels or {}).get(source_id, source_id))
     changed = Counter(noted for change in result.changes for noted in change.noted)
     return replace(
         report,

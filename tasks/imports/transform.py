@@ -5,7 +5,8 @@ Pure: no network, no database, no clock. The rules are design's; docs/mapping.md
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -14,7 +15,7 @@ from models.countries import country_code
 from models.filters import CountryMode, ImportSettings
 from models.orders import NewItem, NewOrder
 from models.podos import Fulfillment, FulfillmentItem, MendedFulfillment
-from models.reports import Outcome
+from models.reports import MAX_EXAMPLES, Outcome
 from models.tables.orders import MAX_ORDER_NUMBER_LENGTH
 from models.upstream import RemoteOrder
 from tasks.imports.prints import attention_reason, print_metadata, sku_of
@@ -27,7 +28,17 @@ from tasks.prefect_api.foreign_errors import in_own_words
 class Prepared:
     """A batch ready for the desk. A plain object, so that the engine does not walk through its orders."""
 
-    __slots__ = ("again", "came_quickly", "known", "number", "orders", "read_to", "skipped", "unreadable")
+    __slots__ = (
+        "again",
+        "came_quickly",
+        "known",
+        "labels",
+        "number",
+        "orders",
+        "read_to",
+        "skipped",
+        "unreadable",
+    )
 
     def __init__(
         self,
@@ -36,6 +47,7 @@ class Prepared:
         skipped: dict[str, Outcome],
         unreadable: list[Unreadable],
         again: Sequence[RemoteOrder] = (),
+        labels: Mapping[str, str] | None = None,
     ) -> None:
         self.number = batch.number
         self.came_quickly = batch.came_quickly
@@ -45,6 +57,7 @@ class Prepared:
         self.skipped = skipped
         self.unreadable = unreadable
         self.again = again
+        self.labels = labels or {}
 
     def __repr__(self) -> str:
         """Name the batch without anything of what is in it."""
@@ -65,9 +78,23 @@ def prepare(batch: Batch, settings: ImportSettings, *, from_first_import_date: b
     reasons = skip_reasons(rows, settings, from_first_import_date=from_first_import_date)
     kept = [row for row, reason in zip(rows, reasons, strict=True) if reason is None]
     skipped = {row.id or "": reason for row, reason in zip(rows, reasons, strict=True) if reason is not None}
+    labels = labels_of_skipped(rows, reasons, settings)
     unreadable = list({row.key: row for row in batch.unreadable}.values())
     again = remote_orders_of(batch, settings) if batch.again else []
-    return Prepared(batch, to_orders(kept, settings), skipped, unreadable, again)
+    return Prepared(batch, to_orders(kept, settings), skipped, unreadable, again, labels)
+
+
+def labels_of_skipped(
+    rows: Sequence[Fulfillment], reasons: Sequence[Outcome | None], settings: ImportSettings
+) -> dict[str, str]:
+    """Return what people call the first orders that were skipped for each reason, by podOS id."""
+    labels: dict[str, str] = {}
+    seen: Counter[Outcome] = Counter()
+    for row, reason in zip(rows, reasons, strict=True):
+        if reason is not None and seen[reason] < MAX_EXAMPLES:
+            seen[reason] += 1
+            labels[row.id or ""] = f"{_number_of(row, settings)} ({clean(row.status) or 'no status'})"
+    return labels
 
 
 def remote_orders_of(batch: Batch, settings: ImportSettings) -> list[RemoteOrder]:
@@ -142,7 +169,7 @@ def _to_order(row: Fulfillment, items: list[NewItem], settings: ImportSettings) 
         raise ValueError("a row without createdAt is unreadable and never comes here")
     return NewOrder(
         source_id=source_id,
-        order_number=_order_number(settings, fulfiller_reference or merchant_reference or source_id[:8]),
+        order_number=_number_of(row, settings),
         podos_status=clean(row.status) or "",
         podos_created_at=row.created_at,
         podos_updated_at=row.updated_at,
@@ -193,8 +220,10 @@ def _remarks(row: Fulfillment) -> tuple[str, ...]:
     return remarks
 
 
-def _order_number(settings: ImportSettings, reference: str) -> str:
+def _number_of(row: Fulfillment, settings: ImportSettings) -> str:
     """Return what people call the order; the whole reference is kept beside it, however long it is."""
+    references = identifier(row.fulfiller_reference), identifier(row.merchant_reference)
+    reference = next(filter(None, references), None) or (row.id or "")[:8]
     return (settings.order_prefix + reference)[:MAX_ORDER_NUMBER_LENGTH]
 
 

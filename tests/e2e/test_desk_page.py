@@ -115,7 +115,7 @@ def test_other_machines_are_not_served(tmp_path: Path, host: str) -> None:
 
 
 def test_up_serves_the_pages_and_they_know_what_prefect_knows(system: System) -> None:
-    (address,) = re.findall(r"pages: +(http://127\.0\.0\.1:\d+)\n", system.output)
+    (address,) = re.findall(r"pages: +(http://127\.0\.0\.1:\d+) ", system.output)
     floor = httpx.get(address)
     assert floor.status_code == 200
     assert re.search(r"<td>check<td>default<td>", floor.text)

@@ -27,7 +27,7 @@ from models.errors import ExitCode
 from models.forms import ManualImport
 from models.fulfillers import KINDS, own_fields
 from models.orders import NewItem, NewOrder
-from models.reports import Outcome
+from models.reports import MAX_EXAMPLES, Outcome
 from models.rules import RulesFile
 from models.settings import Environment
 from models.tables import metadata
@@ -38,7 +38,7 @@ from tasks.desk.export import exported_item, exported_order
 from tasks.desk.leases import RENEW_EVERY_SECONDS, TERM
 from tasks.fulfilment.channels import orderdesk, webhook
 from tasks.imports.extract import BATCH_SIZES, LARGEST_WHILE_WAITING, extract_orders
-from tasks.imports.load import MAX_ATTENTION, MAX_EXAMPLES, load_orders
+from tasks.imports.load import MAX_ATTENTION, load_orders
 from tasks.imports.prints import PRINT_KEYS
 from tasks.imports.windows import OVERLAP
 from tasks.podos import paging, retry

@@ -18,9 +18,9 @@ from deployments.sandbox.wire import render
 from models.filters import CountryMode, ImportSettings
 from models.orders import NewItem, NewOrder
 from models.podos import Fulfillment, FulfillmentItem
-from models.reports import Outcome
+from models.reports import MAX_EXAMPLES, Outcome
 from tasks.imports.prints import attention_reason, print_metadata
-from tasks.imports.transform import prepare, skip_reasons, to_orders
+from tasks.imports.transform import labels_of_skipped, prepare, skip_reasons, to_orders
 from tasks.podos.parsing import Row, Unreadable, parse_row
 from tasks.podos.scan import Batch
 
@@ -524,3 +524,15 @@ def test_nothing_of_pandas_leaks_into_orders() -> None:
     assert {type(item.quantity) for order in orders for item in order.items} == {int}
     assert {type(item.position) for order in orders for item in order.items} == {int}
     assert not {"nan", "None", "NaT"} & {text for text in texts if isinstance(text, str)}
+
+
+def test_a_report_names_skipped_orders_as_people_do() -> None:
+    """Not by podOS's ids; the first ones of each reason."""
+    paid = [row(id=f"id-{n}", status="refunded", fulfillerReference=f"F{n}") for n in range(25)]
+    other = row(id="abcdefgh-1", status="paid", frozen=True)
+    rows = [*paid, other]
+    settings = replace(SETTINGS, order_prefix="ACME-")
+    labels = labels_of_skipped(rows, skip_reasons(rows, settings), settings)
+    assert len(labels) == MAX_EXAMPLES + 1
+    assert labels["id-0"] == "ACME-F0 (refunded)"
+    assert labels["abcdefgh-1"] == "ACME-abcdefgh (paid)"
