@@ -12,6 +12,7 @@ import typer
 
 from deployments.cli.output import AsJson, say
 from deployments.cli.web import PORT as WEB_PORT
+from deployments.cli.web import WantedPassword
 from deployments.stack.environment import prepare_prefect
 
 if TYPE_CHECKING:
@@ -51,15 +52,7 @@ def up(
         int | None,
         typer.Option(min=1, max=65535, help="Serve /metrics and /health on this port of 127.0.0.1."),
     ] = None,
-    password: Annotated[
-        bool | None,
-        typer.Option(
-            "--password/--no-password",
-            help="If no password is set for the Prefect server, make one and keep it. Default: where other "
-            "people have an account on this machine.",
-            show_default=False,
-        ),
-    ] = None,
+    password: WantedPassword = None,
     check: Annotated[
         bool, typer.Option("--check/--no-check", help="Check for new orders at the start, too.")
     ] = True,

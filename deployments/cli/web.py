@@ -11,6 +11,15 @@ from deployments.cli.output import say
 from deployments.stack.environment import prepare_prefect
 
 PORT = 4280
+WantedPassword = Annotated[
+    bool | None,
+    typer.Option(
+        "--password/--no-password",
+        help="If no password is set for the Prefect server, make one and keep it. Default: where other "
+        "people have an account on this machine.",
+        show_default=False,
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -24,15 +33,7 @@ def web(
     host: Annotated[
         str, typer.Option(help="Address to listen on; only one of this machine itself, such as ::1.")
     ] = "127.0.0.1",
-    password: Annotated[
-        bool | None,
-        typer.Option(
-            "--password/--no-password",
-            help="If no password is set for the Prefect server, make one and keep it. Default: where other "
-            "people have an account on this machine.",
-            show_default=False,
-        ),
-    ] = None,
+    password: WantedPassword = None,
 ) -> None:
     """Serve the desk's pages on this machine, until Ctrl-C: floor, orders, scanning, job sheets.
 
