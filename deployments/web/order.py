@@ -20,7 +20,7 @@ from tasks.desk.errors import DeskRefusedError
 from tasks.desk.folders import list_folders
 from tasks.desk.references import desk_reference
 from tasks.editing.policy import EditConflictError, EditError
-from tasks.editing.store import edit_order, undo_edit
+from tasks.editing.store import edit_order, needs_of, undo_edit
 from tasks.fulfilment.store import handovers_of
 from tasks.imports.review import having_them, keep_ours, take_theirs
 from tasks.tracking.intake import Taken, take_one
@@ -60,6 +60,7 @@ def show(visit: Visit, *, error: str = "", status: int = 200) -> Response:
         status=status,
         error=error,
         order=detail.order,
+        needs=needs_of(visit.site.engine, order_id),
         history=detail.history[::-1],
         changes=detail.changes,
         fields={name: form_text(value) for name, value in order_values(detail.order).items()},

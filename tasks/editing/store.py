@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, select, update
 from models.edits import ITEM_FIELDS, ORDER_FIELDS, Edit, Edited, Values
 from models.tables.orders import NEEDS_ATTENTION
 from models.unreadable import problems_in, readable_or_none
-from tasks.desk.engine import writing
+from tasks.desk.engine import reading, writing
 from tasks.desk.errors import DeskRefusedError
 from tasks.desk.folders import place_orders
 from tasks.desk.history import add_history
@@ -184,6 +184,13 @@ def _return_to_attention(connection: Connection, order_id: int, fields: list[str
         return Edited(order_id, fields, None, needs or [])
     place_orders(connection, [order_id], NEEDS_ATTENTION, by="an edit was undone")
     return Edited(order_id, fields, NEEDS_ATTENTION, needs)
+
+
+def needs_of(engine: Engine, order_id: int) -> list[str]:
+    """Return what an order of Needs Attention still lacks; nothing for an order of another folder."""
+    with reading(engine) as connection:
+        folder, _, needs = _attention(connection, order_id)
+    return (needs or []) if folder == NEEDS_ATTENTION else []
 
 
 def _attention(connection: Connection, order_id: int) -> tuple[str, str, list[str] | None]:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import html
 import re
 from datetime import UTC, datetime
+from urllib.parse import unquote
 
 import pytest
 from sqlalchemy import Engine
 
+from deployments.web.sheets import qr_of
 from models.edits import Edit
 from tasks.desk.browse import find_order
 from tasks.editing.store import edit_order
+from tasks.imports.load import load
 from tests.support.builders import insert_order, insert_shipment
+from tests.support.loading import batch, fulfillment, new_run
 from tests.support.pages import PageClient
 
 ART = "https://files.example.test/2.png"
@@ -200,3 +204,21 @@ def test_sheets_of_several_orders(client: PageClient, desk: Engine) -> None:
     assert "QR code of desk:2" in text
     for query in ("", "?order=", "?order=9", "?order=x", "?" + "&".join(f"order={n}" for n in range(1, 502))):
         assert client.get(f"/sheets{query}").status_code == 400
+
+
+def test_an_order_in_needs_attention_says_why_until_it_lacks_nothing(
+    client: PageClient, desk: Engine
+) -> None:
+    load(batch(fulfillment("s-1", design=None)), new_run(desk), now=datetime(2026, 11, 23, tzinfo=UTC))
+    page = client.get("/orders/1").text
+    assert "Needs attention: no design address: item 1, print 1" in page
+    form = form_of(page, "Save item 1") | {"meta.print_url_1": ART}
+    assert "Needs attention" not in client.post("/orders/1/edit", data=form).text.partition("History")[0]
+
+
+@pytest.mark.parametrize("order_id", [1, 10**18])
+def test_the_code_on_a_sheet_is_one_that_hand_scanners_read(order_id: int) -> None:
+    """A full QR code, at least 21 modules wide, with the quiet zone that the standard asks for."""
+    width = re.search(r"width='(\d+)'", unquote(qr_of(order_id)))
+    assert width
+    assert int(width[1]) >= 3 * (21 + 2 * 4)
