@@ -32,9 +32,9 @@ def main() -> None:
         desk("rejected", environment=environment)
         _hand_over(environment)
     typer.echo(f"the desk's database: {(PLACE / 'desk.db').relative_to(ROOT)} (SQLite)")
-    typer.echo(
-        f"look on: DESK_DATABASE_URL=sqlite:///{PLACE.relative_to(ROOT)}/desk.db .venv/bin/desk orders"
-    )
+    here = f"DESK_DATABASE_URL=sqlite:///{PLACE.relative_to(ROOT)}/desk.db .venv/bin/desk"
+    typer.echo(f"look on: {here} orders")
+    typer.echo(f"in the browser: {here} web")
 
 
 def _hand_over(environment: dict[str, str]) -> None:
