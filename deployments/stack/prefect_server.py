@@ -31,7 +31,7 @@ from models.blocks import Integration
 from models.errors import ExitCode
 from models.fulfillers import KINDS
 from models.settings import Environment
-from tasks.prefect_api.integrations import problems_of
+from tasks.prefect_api.integrations import problems_of, words_of
 
 BUSY_TIMEOUT_SECONDS = 5
 BLOCKS: tuple[type[Block], ...] = (Integration, AlertWebhook, *KINDS.values())
@@ -105,7 +105,7 @@ def _problems(block: type[Block], values: Mapping[str, Any]) -> list[SchemaError
         block.model_validate(values)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False, include_context=False)
-        return [SchemaError(error["msg"].removeprefix("Value error, "), path=error["loc"]) for error in found]
+        return [SchemaError(words_of(problem), path=problem["loc"]) for problem in found]
     return []
 
 

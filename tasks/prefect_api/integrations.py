@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from prefect.blocks.core import Block
@@ -93,11 +94,16 @@ def problems_of(error: ValidationError, block: type[Block] = Integration) -> str
         place = [str(part) for part in problem["loc"]]
         field = block.model_fields.get(place[0]) if place else None
         title = field.title if field and field.title else ".".join(place)
-        text = problem["msg"].removeprefix("Value error, ")
-        if problem["type"] == "string_pattern_mismatch":
-            text = "it has a character that can't be in it"
+        text = words_of(problem)
         problems.append(text if text.startswith(title) else f"{title}: {text}")
     return "; ".join(dict.fromkeys(problems))
+
+
+def words_of(problem: Mapping[str, Any]) -> str:
+    """Return what is wrong with a value, without the pattern that it does not match."""
+    if problem["type"] == "string_pattern_mismatch":
+        return "it has a character that can't be in it"
+    return str(problem["msg"]).removeprefix("Value error, ")
 
 
 def access_of(integration: Integration) -> PodosAccess:

@@ -148,7 +148,7 @@ def test_settings_have_a_form_that_refuses_what_is_invalid(system: System, page:
     page.get_by_label("Project Name").fill("no good!")
     page.get_by_label("podOS Address (Optional)").fill("http://podos.example.test")
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("String should match pattern")).to_be_visible()
+    expect(page.get_by_text("it has a character that can't be in it")).to_be_visible()
     expect(page.get_by_text("podOS Address must begin with https://")).to_be_visible()
     before = json.loads(system.desk("settings", "--json"))
     assert before["statuses"] == ["paid"]

@@ -7,6 +7,7 @@ import pytest
 
 from deployments.stack import prefect_server
 from deployments.stack.prefect_patches import PatchError
+from models.blocks import Integration
 
 
 @pytest.fixture(autouse=True)
@@ -41,3 +42,9 @@ def test_what_can_not_be_protected_is_not_started(
         prefect_server.main()
     assert end.value.code == 2
     assert capsys.readouterr().err == "Error: Prefect 4.0.0 has no prefect.server.api.create_app\n"
+
+
+def test_a_form_says_what_is_wrong_and_shows_no_pattern() -> None:
+    problems = prefect_server._problems(Integration, {"project": "no good!", "api_token": "x"})
+    texts = [problem.message for problem in problems if list(problem.path) == ["project"]]
+    assert texts == ["it has a character that can't be in it"]
