@@ -228,7 +228,7 @@ def check_until(guarded: System, watched: Sandbox, is_told: Callable[[], bool]) 
 
 def test_silence_is_told_once(guarded: System, watched: Sandbox, hooks: Hooks) -> None:
     guarded.desk("alerts", "setup", "--silence", SILENCE_MINUTES)
-    silences = partial(hooks.about, "check:watched is silent")
+    silences = partial(hooks.about, "The check of watched is silent")
     check_until(guarded, watched, lambda: silences() != [])
     told = len(silences())
     check_until(guarded, watched, lambda: len(silences()) > told)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
+import pytest
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
@@ -17,6 +18,19 @@ from prefect.states import Scheduled
 from deployments.stack.deploy import WORK_POOL, plan_runs
 
 NOW = datetime.now(UTC)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_deployed() -> Iterator[None]:
+    """Remove the deployments: other tests of this server look at what is planned."""
+    yield
+    asyncio.run(_remove_deployments())
+
+
+async def _remove_deployments() -> None:
+    async with get_client() as client:
+        for deployment in await client.read_deployments():
+            await client.delete_deployment(deployment.id)
 
 
 async def _deployment(client: PrefectClient, *, active: bool = True) -> tuple[UUID, UUID]:
