@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -109,6 +110,9 @@ def make_engine(url: str, *, with_file: bool = True, keeps_open: bool = True) ->
 def make_file(database: str | None) -> None:
     """Make a SQLite file and its directory for their user alone. Safe to repeat: one that is there stays.
 
+    One that is there is not opened: closing it would end the locks that this process's connections have on
+    it (POSIX ends all of a process's locks on a file with the first descriptor that is closed).
+
     Raises:
         DeskSettingsError: it can't be written.
     """
@@ -117,7 +121,12 @@ def make_file(database: str | None) -> None:
     path = Path(database)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        if not path.exists():
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        elif path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        elif not os.access(path, os.R_OK | os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except OSError as error:
         raise DeskSettingsError(
             f"the desk's database {path} can't be written ({error.strerror}): "

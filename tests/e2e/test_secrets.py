@@ -40,6 +40,8 @@ def test_prefect_holds_no_token_and_no_personal_data(system: System, slow_sandbo
     run_with_faults(system, slow_sandbox)
     assert broken in system.desk("rejected", "--json")
     ship_to_podos(system, slow_sandbox, readable)
+    # It is complete by now: without this, the last look at podOS would keep it back.
+    system.desk("connect", "slow", "--status", "paid", "--status", "complete")
     said = hand_over(system, readable)
 
     planted = {slow_sandbox.token, Sandbox(SandboxSettings(orders=0)).token, FULFILLER_SECRET, KEY, PERSON}

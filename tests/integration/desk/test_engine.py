@@ -21,7 +21,7 @@ from models import migrations
 from models.tables.orders import FIRST_FOLDERS, Folder, Order
 from models.tables.runs import Lease
 from tasks.desk import engine as engine_module
-from tasks.desk.engine import make_engine, named_error, open_desk, reading, upgrade, writing
+from tasks.desk.engine import make_engine, named_error, open_desk, opened_desk, reading, upgrade, writing
 from tasks.desk.errors import DeskError, DeskSettingsError, RetriableDeskError
 from tests.support.builders import insert_order
 from tests.support.old_desks import alembic_config
@@ -285,3 +285,15 @@ def test_an_error_of_postgresql_is_told_by_its_code(state: str | None, told: str
     original.sqlstate = state  # type: ignore[attr-defined]  # as psycopg has it
     error = named_error(OperationalError("SELECT 1", {}, original))
     assert str(error) == f"the desk's database did not answer{told}: check that it runs, then try again"
+
+
+def test_opening_the_desk_again_keeps_the_locks_of_this_process(tmp_path: Path) -> None:
+    """Else the next process that closes it takes itself for the last, and deletes the write-ahead log."""
+    path = tmp_path / "desk.db"
+    with opened_desk(f"sqlite:///{path}") as first, opened_desk(f"sqlite:///{path}"):
+        with writing(first) as connection:
+            connection.execute(text("UPDATE folders SET name = 'Incoming' WHERE name = 'New'"))
+        look = "c.execute('SELECT 1 FROM folders').fetchall(); c.close()"
+        other = f"import sqlite3; c = sqlite3.connect({str(path)!r}); {look}"
+        subprocess.run([sys.executable, "-c", other], check=True, timeout=60)
+        assert path.with_name("desk.db-wal").exists()
