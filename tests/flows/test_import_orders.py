@@ -10,6 +10,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterStartTime
+from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.sorting import FlowRunSort
 from sqlalchemy import Engine, text
 
 from deployments.sandbox.churn import churn
@@ -401,20 +405,22 @@ def test_needs_attention_goes_to_its_folder_with_the_reason_in_the_history(
     assert any("no design address: item" in str(entry) for entry in history)
 
 
+async def last_run(client: PrefectClient) -> FlowRun:
+    """Return the flow run that began last; those that are only planned did not."""
+    began = FlowRunFilter(start_time=FlowRunFilterStartTime(is_null_=False))
+    (run,) = await client.read_flow_runs(flow_run_filter=began, limit=1, sort=FlowRunSort.START_TIME_DESC)
+    return run
+
+
 def test_the_run_in_the_ui_tells_all_and_gives_nothing_personal_away(connected: Connected) -> None:
     from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import (
-        ArtifactFilter,
-        ArtifactFilterFlowRunId,
-        FlowRunFilter,
-        FlowRunFilterId,
-    )
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, FlowRunFilterId
 
     report = connected.check()
 
     async def what_the_ui_shows() -> tuple[Any, list[Any], list[Any]]:
         async with get_client() as client:
-            run = (await client.read_flow_runs(limit=1, sort="START_TIME_DESC"))[0]  # type: ignore[arg-type]
+            run = await last_run(client)
             this_run = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
             tasks = await client.read_task_runs(flow_run_filter=this_run)
             artifacts = await client.read_artifacts(
@@ -449,8 +455,7 @@ def test_a_dry_run_says_so_in_its_name(connected: Connected, dry_run: bool) -> N
 
     async def name_of_the_last() -> str:
         async with get_client() as client:
-            runs = await client.read_flow_runs(limit=1, sort="START_TIME_DESC")  # type: ignore[arg-type]
-            return str(runs[0].name)
+            return (await last_run(client)).name
 
     connected.manual_import("2020-01-01", dry_run=dry_run)
     what = "dry run: import" if dry_run else "import"

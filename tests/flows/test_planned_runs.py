@@ -18,6 +18,7 @@ from prefect.states import Scheduled
 from deployments.stack.deploy import WORK_POOL, plan_runs
 
 NOW = datetime.now(UTC)
+NAME = "planned-"
 
 
 @pytest.fixture(autouse=True)
@@ -30,13 +31,14 @@ def _nothing_is_left_deployed() -> Iterator[None]:
 async def _remove_deployments() -> None:
     async with get_client() as client:
         for deployment in await client.read_deployments():
-            await client.delete_deployment(deployment.id)
+            if deployment.name.startswith(NAME):
+                await client.delete_deployment(deployment.id)
 
 
 async def _deployment(client: PrefectClient, *, active: bool = True) -> tuple[UUID, UUID]:
     """Make a deployment with a schedule, of a flow of its own; return the flow's id and its own."""
     await client.create_work_pool(WorkPoolCreate(name=WORK_POOL, type="process"), overwrite=True)
-    name = f"planned-{uuid4()}"
+    name = f"{NAME}{uuid4()}"
     flow = await client.create_flow_from_name(name)
     schedule = DeploymentScheduleCreate(
         schedule=CronSchedule(cron="0 3 * * *", timezone="UTC"), active=active
