@@ -75,7 +75,6 @@ def setup(
     _need_a_server()
     from pydantic import SecretStr
 
-    from deployments.stack.alerts import tell_what_holds
     from models.settings import Environment
 
     if webhook and block:
@@ -89,8 +88,6 @@ def setup(
     for name in changed:
         say(f"set up: {name}")
     say("alerts are set up; try: desk alerts test" if changed else "nothing to change")
-    if changed:
-        asyncio.run(tell_what_holds())
 
 
 async def _set_up(address: SecretStr | None, block: str | None, silence: timedelta | None) -> list[str]:

@@ -99,7 +99,7 @@ def main() -> None:
     take_all_text(sys.stdout)
     take_all_text(sys.stderr)
     if told := use_running_system(sys.argv[1] if len(sys.argv) > 1 else ""):
-        say(f"Using {told}.")
+        say(told)
     sys.exit(run())
 
 

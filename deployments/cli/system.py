@@ -63,8 +63,8 @@ def up(
     """
     from deployments.cli.desk_access import open_the_desk
     from deployments.stack.password import prefect_home, protect, provide_password
-    from deployments.stack.running_system import RunningSystem, without_password
-    from deployments.stack.up import address_of, run_everything
+    from deployments.stack.running_system import RunningSystem, url_to_announce
+    from deployments.stack.up import Options, address_of, run_everything
     from models.settings import Environment
 
     is_apart = with_sandbox and _keep_the_sandbox_apart()
@@ -74,23 +74,15 @@ def up(
     protect(host)
     with open_the_desk():
         pass  # made or brought up to date before anything starts
-    run_everything(
-        host=host,
-        port=port,
-        web_port=web_port,
-        metrics_port=metrics_port,
-        sandbox_orders=orders if with_sandbox else None,
-        password=about_the_password,
-        desk=_about_the_desk(database_url, is_apart=is_apart),
-        system=RunningSystem(
-            api_url=f"{address_of(host, port)}/api",
-            prefect_home=str(prefect_home()),
-            desk_database_url=without_password(database_url),
-            is_sandbox=is_apart,
-        ),
-        check_at_once=check,
-        say=say,
+    options = Options(host, port, web_port, metrics_port, orders if with_sandbox else None, check)
+    system = RunningSystem(
+        api_url=f"{address_of(host, port)}/api",
+        prefect_home=str(prefect_home()),
+        desk_database_url=url_to_announce(database_url),
+        is_sandbox=is_apart,
     )
+    about_the_desk = _about_the_desk(database_url, is_apart=is_apart)
+    run_everything(options, system, password=about_the_password, desk=about_the_desk, say=say)
 
 
 def _keep_the_sandbox_apart() -> bool:

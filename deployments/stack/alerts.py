@@ -24,7 +24,7 @@ from models.watching import Work, cause_of
 from tasks.desk.engine import opened_desk
 from tasks.monitoring.health import late_after
 from tasks.monitoring.plans import read_plans
-from tasks.monitoring.record import tell_again
+from tasks.monitoring.record import resend_alerts
 from tasks.prefect_api.events import (
     ALERT_TEST,
     CAUSE,
@@ -154,20 +154,23 @@ async def find_block(slug: str) -> UUID:
     return document.id
 
 
-async def tell_what_holds() -> None:
-    """Tell of every trouble that holds: alerts that are new, or go elsewhere, missed it."""
-    with opened_desk(Environment().database_url()) as engine:
-        await tell_again(engine)
-
-
 async def set_up_alerts(block_id: UUID, silence: timedelta) -> list[str]:
     """Make the automations that are missing and bring the others to this block and silence. Safe to repeat.
 
-    What a person switched off in the pages stays off.
+    What a person switched off in the pages stays off. If anything changed, open problems are
+    sent again: alerts that are new, or go elsewhere, missed them.
 
     Returns:
         The names of those that were made or changed.
     """
+    changed = await _bring_up_to_date(block_id, silence)
+    if changed:
+        with opened_desk(Environment().database_url()) as engine:
+            await resend_alerts(engine)
+    return changed
+
+
+async def _bring_up_to_date(block_id: UUID, silence: timedelta) -> list[str]:
     changed = []
     async with get_client() as client:
         for wanted in wanted_automations(block_id, silence):

@@ -91,14 +91,10 @@ def provide_password(host: str, *, wanted: bool | None) -> str:
     """
     if _passwords()[0] is not None:
         return f"that of {SERVER_VARIABLE}"
-    people = _listed(other_people(_accounts(), own=os.getuid()))
-    if wanted is None:
-        wanted = bool(people) and is_loopback(host)
-    if not wanted:
-        return f"none, though {people} can log in here" if people else "none: nobody else can log in here"
-    path = prefect_home() / FILE_NAME
-    use_password(kept_password(path))
-    return f"in {path}; {people or 'nobody else'} can log in here"
+    password, told = _kept_if_wanted(wanted=wanted, may_be_made=is_loopback(host))
+    if password:
+        use_password(password)
+    return told
 
 
 def use_password(password: str) -> None:
@@ -160,14 +156,21 @@ def password_of_pages(*, wanted: bool | None) -> tuple[str | None, str]:
     chosen = next((password for password in _passwords() if password), None)
     if chosen and chosen not in _TEMPORARY:
         return chosen, "that of the Prefect server"
+    return _kept_if_wanted(wanted=wanted, may_be_made=True)
+
+
+def _kept_if_wanted(*, wanted: bool | None, may_be_made: bool) -> tuple[str | None, str]:
+    """Return the kept password if one is wanted, and what the person at the terminal is told.
+
+    Args:
+        wanted: None: where other people use this machine, if it may be made without being asked for.
+        may_be_made: whether it may.
+    """
     people = _listed(other_people(_accounts(), own=os.getuid()))
     if wanted is None:
-        wanted = bool(people)
+        wanted = bool(people) and may_be_made
     if not wanted:
-        return (
-            None,
-            f"none, though {people} can log in here" if people else "none: nobody else can log in here",
-        )
+        return None, f"none{f', though {people}' if people else ': nobody else'} can log in here"
     path = prefect_home() / FILE_NAME
     return kept_password(path), f"in {path}; {people or 'nobody else'} can log in here"
 

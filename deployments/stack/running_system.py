@@ -10,17 +10,20 @@ import fcntl
 import json
 import os
 import stat
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import TextIO
 
 from models.places import data_place
 
 FILE_NAME = "running.json"
 SANDBOX = "sandbox"
 _MAX_BYTES = 10_000
+_LOCK_ATTEMPTS = 20
+_LOCK_PAUSE_SECONDS = 0.05
 _STARTS_ITS_OWN = frozenset({"up", "sandbox"})
 
 
@@ -31,7 +34,8 @@ class RunningSystem:
     Attributes:
         api_url: of its Prefect server.
         prefect_home: where its server keeps its files, the password among them.
-        desk_database_url: of its desk; empty if the URL holds a password, which is written nowhere.
+        desk_database_url: of its desk if that is a SQLite file; empty for a database server, whose URL may
+            hold a password.
         is_sandbox: it has the sandbox podOS and a desk of its own for it.
     """
 
@@ -56,9 +60,7 @@ def announced(system: RunningSystem) -> Iterator[None]:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
     with os.fdopen(os.open(path, flags, 0o600), "r+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _is_locked_for_us(file):
             yield
             return
         os.fchmod(file.fileno(), 0o600)
@@ -93,20 +95,26 @@ def use_running_system(command: str) -> str:
     """Set what this process's environment leaves open to the values of the running `desk up`.
 
     Args:
-        command: the first argument; those that start a system of their own are left alone.
+        command: the first argument; one that starts a system of its own, and an option, changes nothing.
 
     Returns:
-        What the operator is told, empty for nothing. Safe to repeat.
+        A sentence for the operator, empty for nothing. Safe to repeat.
     """
-    system = None if command in _STARTS_ITS_OWN else find_running_system()
+    needs_none = not command or command.startswith("-") or command in _STARTS_ITS_OWN
+    system = None if needs_none else find_running_system()
     if system is None or os.environ.get("PREFECT_API_URL"):
         return ""
     os.environ["PREFECT_API_URL"] = system.api_url
     os.environ["PREFECT_HOME"] = os.environ.get("PREFECT_HOME") or system.prefect_home
-    if os.environ.get("DESK_DATABASE_URL") or not system.desk_database_url:
+    if os.environ.get("DESK_DATABASE_URL"):
         return ""
+    if not system.desk_database_url:
+        return (
+            "The running desk up has its desk on a database server: set DESK_DATABASE_URL here as it is set "
+            "there."
+        )
     os.environ["DESK_DATABASE_URL"] = system.desk_database_url
-    return "the sandbox's desk (desk up --sandbox is running)" if system.is_sandbox else ""
+    return "Using the sandbox's desk (desk up --sandbox is running)." if system.is_sandbox else ""
 
 
 def uses_sandbox() -> bool:
@@ -115,9 +123,19 @@ def uses_sandbox() -> bool:
     return bool(system and system.is_sandbox and system.api_url == os.environ.get("PREFECT_API_URL"))
 
 
-def without_password(url: str) -> str:
-    """Return a database URL, or nothing if it holds a password."""
-    return "" if urlsplit(url).password else url
+def url_to_announce(url: str) -> str:
+    """Return the URL of a SQLite file; nothing for a database server, whose URL may hold a password."""
+    return url if url.startswith("sqlite") else ""
+
+
+def _is_locked_for_us(file: TextIO) -> bool:
+    """Lock the file; commands hold it for a moment, another `desk up` as long as it runs."""
+    for _ in range(_LOCK_ATTEMPTS):
+        with suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(_LOCK_PAUSE_SECONDS)
+    return False
 
 
 def _file() -> Path:

@@ -9,9 +9,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 from urllib.error import URLError
@@ -37,64 +40,92 @@ class LocalError(AppError):
     """The local system could not be started, or a part of it died; the text says which."""
 
 
-def run_everything(
-    *,
-    host: str,
-    port: int,
-    web_port: int,
-    metrics_port: int | None,
-    sandbox_orders: int | None,
-    password: str,
-    desk: str,
-    system: RunningSystem,
-    check_at_once: bool,
-    say: Callable[[str], None],
-) -> None:
-    """Start everything, say the addresses, and stop it all on Ctrl-C or SIGTERM.
+@dataclass(frozen=True)
+class Options:
+    """What the system on this machine consists of.
 
-    Args:
+    Attributes:
         host: the address that the Prefect server listens on; one that others reach needs a password.
         port: of the Prefect server; PREFECT_API_URL names it already (``prepare_prefect``).
         web_port: of the desk's pages, on 127.0.0.1.
         metrics_port: on 127.0.0.1, for ``/metrics`` and ``/health``; None: they are not served.
         sandbox_orders: size of the sandbox podOS to add, None for no sandbox.
+        checks_at_once: start a check now, and do not wait for the schedule.
+    """
+
+    host: str
+    port: int
+    web_port: int
+    metrics_port: int | None
+    sandbox_orders: int | None
+    checks_at_once: bool
+
+    def check_ports(self) -> None:
+        """Make sure that all ports are free.
+
+        Raises:
+            LocalError: one is taken.
+        """
+        check_port(self.port, self.host)
+        check_port(self.web_port, option="--web-port")
+        if self.metrics_port is not None:
+            check_port(self.metrics_port, option="--metrics-port")
+
+
+def run_everything(
+    options: Options, system: RunningSystem, *, password: str, desk: str, say: Callable[[str], None]
+) -> None:
+    """Start everything, say the addresses, and stop it all on Ctrl-C or SIGTERM.
+
+    Args:
+        options: what is started.
+        system: what commands in other terminals are told.
         password: what to say about the server's password (``provide_password``).
         desk: what to say about the desk's database.
-        system: what commands in other terminals are told.
-        check_at_once: start a check now, and do not wait for the schedule.
         say: tells the person at the terminal.
 
     Raises:
-        LocalError: a password is needed, the port is taken, or a part ended by itself.
+        LocalError: a password is needed, a port is taken, or a part ended by itself.
     """
-    protect(host)
-    check_port(port, host)
-    check_port(web_port, option="--web-port")
-    if metrics_port is not None:
-        check_port(metrics_port, option="--metrics-port")
-    url = address_of(host, port)
+    protect(options.host)
+    options.check_ports()
     with stopped_by_signals(), ExitStack() as stack:
-        server = stack.enter_context(child(SERVER, "server", "start", "--host", host, "--port", str(port)))
-        _wait_for_server(server, f"{url}/api/health")
-        say(f"pages:     {stack.enter_context(_pages(web_port))} (orders, scanning, sheets)")
-        say(f"Prefect:   {url} (runs, schedules, settings)")
-        say(f"password:  {password}")
-        _set_up()
-        if sandbox_orders is not None:
-            sandbox = stack.enter_context(Sandbox(SandboxSettings(orders=sandbox_orders, broken=1)))
-            say(f"sandbox:   podOS at {sandbox.url} (project {sandbox.project})")
-            say(f"connected: as {_connect_sandbox(sandbox)}")
+        server = stack.enter_context(_server(options, say, password))
+        if options.sandbox_orders is not None:
+            stack.enter_context(_sandbox(options.sandbox_orders, say))
         say(f"desk:      {desk}")
         worker = stack.enter_context(child(PREFECT, "worker", "start", "--pool", "desk", "--limit", "4"))
         say(f"alerts:    {_alerts()}")
-        if metrics_port is not None:
-            watching = stack.enter_context(_metrics(metrics_port))
-            say(f"metrics:   {watching}/metrics, health: {watching}/health")
-        say(f"checks:    {_checks(at_once=check_at_once)}")
+        if options.metrics_port is not None:
+            stack.enter_context(_metrics(options.metrics_port, say))
+        checks, next_step = _begin(at_once=options.checks_at_once)
+        say(f"checks:    {checks}")
         stack.enter_context(announced(system))
-        say(f"next:      {_next_step()}; commands in other terminals find this system by themselves")
+        say(f"next:      {next_step}; commands in other terminals find this system by themselves")
         say("Ctrl-C stops all of it")
-        _watch({"server": server, "worker": worker})
+        _watch({"server": server, "worker": worker}, _threads())
+
+
+@contextmanager
+def _server(options: Options, say: Callable[[str], None], password: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the Prefect server and the desk's pages, and set the server up."""
+    url, host, port = address_of(options.host, options.port), options.host, str(options.port)
+    with child(SERVER, "server", "start", "--host", host, "--port", port) as server:
+        _wait_for_server(server, f"{url}/api/health")
+        with _pages(options.web_port) as pages:
+            say(f"pages:     {pages} (orders, scanning, sheets)")
+            say(f"Prefect:   {url} (runs, schedules, settings)")
+            say(f"password:  {password}")
+            _set_up()
+            yield server
+
+
+@contextmanager
+def _sandbox(orders: int, say: Callable[[str], None]) -> Iterator[None]:
+    with Sandbox(SandboxSettings(orders=orders, broken=1)) as sandbox:
+        say(f"sandbox:   podOS at {sandbox.url} (project {sandbox.project})")
+        say(f"connected: as {_connect_sandbox(sandbox)}")
+        yield
 
 
 @contextmanager
@@ -178,11 +209,12 @@ def _set_up() -> None:
 
 
 @contextmanager
-def _metrics(port: int) -> Iterator[str]:
+def _metrics(port: int, say: Callable[[str], None]) -> Iterator[None]:
     from deployments.stack.metrics_server import serving
 
     with serving(port) as address:
-        yield address
+        say(f"metrics:   {address}/metrics, health: {address}/health")
+        yield
 
 
 @contextmanager
@@ -201,25 +233,28 @@ def _alerts() -> str:
     return f"go to {where}" if where else "none are sent yet: desk alerts setup --webhook URL"
 
 
-def _checks(*, at_once: bool) -> str:
-    """Start the first check if it is wanted and there is something to check; say when the next one comes."""
-    from deployments.stack.deploy import next_check_at, start_check
+def _begin(*, at_once: bool) -> tuple[str, str]:
+    """Start the first check if it is wanted and there is something to check.
 
-    async def told() -> str:
-        is_started = at_once and await start_check()
-        next_at = await next_check_at()
-        upcoming = f"at {next_at:%H:%M} UTC" if next_at else "only by hand: the schedule is off"
-        return f"one runs now, the next {upcoming}" if is_started else f"the next {upcoming}"
-
-    return asyncio.run(told())
-
-
-def _next_step() -> str:
+    Returns:
+        When checks run, and what the operator does next.
+    """
+    from deployments.stack.planning import next_check_at, start_check
     from tasks.prefect_api.integrations import integration_names
 
-    if asyncio.run(integration_names()):
-        return "open the pages"
-    return "desk connect default --project P, which asks for the token"
+    async def begun() -> tuple[bool, bool, datetime | None]:
+        has_integration = bool(await integration_names())
+        is_started = at_once and has_integration
+        if is_started:
+            await start_check()
+        return has_integration, is_started, await next_check_at()
+
+    has_integration, is_started, next_at = asyncio.run(begun())
+    upcoming = f"the next {f'at {next_at:%H:%M} UTC' if next_at else 'only by hand: the schedule is off'}"
+    next_step = (
+        "open the pages" if has_integration else "desk connect default --project P, which asks for the token"
+    )
+    return f"one runs now, {upcoming}" if is_started else upcoming, next_step
 
 
 def _connect_sandbox(sandbox: Sandbox) -> str:
@@ -241,11 +276,18 @@ def _connect_sandbox(sandbox: Sandbox) -> str:
     return asyncio.run(connected())
 
 
-def _watch(children: dict[str, subprocess.Popen[bytes]]) -> None:
+def _threads() -> list[threading.Thread]:
+    """Return the threads that serve the pages and the metrics."""
+    return [thread for thread in threading.enumerate() if thread.name in {"web", "metrics"}]
+
+
+def _watch(children: dict[str, subprocess.Popen[bytes]], threads: Sequence[threading.Thread]) -> None:
     while True:
         for name, process in children.items():
             if process.poll() is not None:
                 raise LocalError(
                     f"the {name} ended by itself (exit code {process.returncode}); all is stopped"
                 )
+        if ended := next((thread.name for thread in threads if not thread.is_alive()), None):
+            raise LocalError(f"the {ended} server ended by itself; all is stopped")
         time.sleep(0.5)

@@ -213,7 +213,8 @@ def _in_any_case(connection: Connection, names: Sequence[str]) -> dict[str, set[
         | func.lower(ORDERS.c.fulfiller_reference).in_(references)
         | func.lower(ORDERS.c.merchant_reference).in_(references)
     )
-    for match in (Match(*row) for row in connection.execute(query.limit(_MAX_NAMED * len(by_key)))):
+    # Without a limit: an order that is cut off would make the name of another look unique.
+    for match in (Match(*row) for row in connection.execute(query)):
         for key in {name.lower() for name in match.names} & by_key.keys():
             for name in by_key[key]:
                 found[name].add(match)

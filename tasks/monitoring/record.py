@@ -91,8 +91,8 @@ async def tell(engine: Engine, over: Collection[str], *, checked: str | None) ->
         untell(engine, [alert.cause for alert in alerts])
 
 
-async def tell_again(engine: Engine) -> None:
-    """Tell of every trouble that holds, also of those that were told; each as a new event."""
+async def resend_alerts(engine: Engine) -> None:
+    """Send an alert for every open problem, also for those that were sent before; each as a new event."""
     now = datetime.now(UTC)
     holds = [watch for watch in take_snapshot(engine, now=now).watches.values() if watch.trouble_at]
     take_untold(engine, now=now)

@@ -192,7 +192,9 @@ def test_a_link_opens_the_pages_but_no_frame_does(system: System, evil_page: Pag
         document.body.append(frame);
     })"""
     evil_page.evaluate(framed, f"{system.url}/v2/")
-    assert [frame.url for frame in evil_page.frames[1:]] == ["chrome-error://chromewebdata/"]
+    # Chromium may load the frame before its driver has heard of the address.
+    refused = [["chrome-error://chromewebdata/"]]
+    wait_for("the refused frame", lambda: [[frame.url for frame in evil_page.frames[1:]]] == refused)
     evil_page.evaluate("(address) => { location.href = address; }", f"{system.url}/v2/deployments")
     evil_page.get_by_role("link", name="check-for-new-orders", exact=True).first.wait_for()
 

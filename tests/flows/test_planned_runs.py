@@ -15,7 +15,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.states import Scheduled
 
-from deployments.stack.deploy import WORK_POOL, plan_runs
+from deployments.stack.planning import WORK_POOL, plan_runs
 
 NOW = datetime.now(UTC)
 NAME = "planned-"

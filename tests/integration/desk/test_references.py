@@ -224,3 +224,16 @@ def test_the_exact_case_wins_and_two_in_other_cases_are_ambiguous(desk: Engine) 
     assert typed(desk, "ORDER-B") == [upper]
     assert typed(desk, "Order-B") == [lower, upper]
     assert typed(desk, "order-c") == []
+
+
+def test_many_orders_of_one_name_do_not_hide_those_of_another(desk: Engine) -> None:
+    """A match that is cut off would let an ambiguous name mean the wrong order."""
+    for number in range(12):
+        imported(desk, None, source_id=f"many-{number}", merchant_reference="SHOP-A")
+    first, second = (
+        imported(desk, None, source_id=f"two-{number}", merchant_reference="SHOP-B") for number in range(2)
+    )
+    with reading(desk) as connection:
+        found = candidates(connection, ["shop-a", "shop-b"])
+    assert [match.id for match in found["shop-b"]] == [first, second]
+    assert len(found["shop-a"]) == 12

@@ -14,7 +14,7 @@ from models.tables.orders import NEEDS_ATTENTION
 from models.tables.runs import RunState
 from models.watching import Backlog, CheckDone, Thresholds
 from tasks.desk.folders import add_folder, move_orders
-from tasks.monitoring.record import note_what_is, tell_again
+from tasks.monitoring.record import note_what_is, resend_alerts
 from tasks.monitoring.store import note, take_snapshot, take_untold, untell, watch
 from tasks.prefect_api.events import alert_of
 from tests.support.builders import (
@@ -136,7 +136,7 @@ def test_whoever_is_new_is_told_of_what_holds(
     note(desk, well=(), troubles={CHECK: "podOS is away"}, now=NOW)
     (told,) = take_untold(desk, now=NOW)
     note(desk, well={"sync:default"}, troubles={NEEDS: "30"}, now=NOW)
-    asyncio.run(tell_again(desk))
+    asyncio.run(resend_alerts(desk))
     (events,) = sent
     assert [event["payload"]["cause"] for event in events] == [CHECK, NEEDS]
     assert events[0]["id"] != alert_of(told)["id"]

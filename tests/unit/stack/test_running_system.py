@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +15,9 @@ from deployments.stack.running_system import (
     RunningSystem,
     announced,
     find_running_system,
+    url_to_announce,
     use_running_system,
     uses_sandbox,
-    without_password,
 )
 
 SYSTEM = RunningSystem(
@@ -109,6 +111,33 @@ def test_a_system_of_its_own_is_left_alone(command: str) -> None:
     assert os.environ["PREFECT_API_URL"] == ""
 
 
+def test_a_command_that_looks_does_not_keep_a_system_from_being_found(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.touch(0o600)
+    with place.open(encoding="utf-8") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        monkeypatch.setattr(
+            "deployments.stack.running_system.time.sleep", lambda _: fcntl.flock(looking, fcntl.LOCK_UN)
+        )
+        with announced(SYSTEM):
+            assert find_running_system() == SYSTEM
+
+
+@pytest.mark.parametrize("command", ["", "--help", "--version", "--show-completion"])
+def test_what_needs_no_desk_says_nothing(command: str) -> None:
+    with announced(SYSTEM):
+        assert use_running_system(command) == ""
+    assert os.environ["PREFECT_API_URL"] == ""
+
+
+def test_a_desk_that_is_not_announced_is_asked_for() -> None:
+    with announced(replace(SYSTEM, desk_database_url="")):
+        assert "set DESK_DATABASE_URL" in use_running_system("orders")
+    assert os.environ["DESK_DATABASE_URL"] == ""
+
+
 def test_a_password_is_written_nowhere() -> None:
-    assert without_password("postgresql+psycopg://desk:secret@db.example.test/desk") == ""
-    assert without_password("sqlite:////the/desk.db") == "sqlite:////the/desk.db"
+    assert url_to_announce("postgresql+psycopg://desk:secret@db.example.test/desk") == ""
+    assert url_to_announce("postgresql+psycopg://db.example.test/desk?password=secret") == ""
+    assert url_to_announce("sqlite:////the/desk.db") == "sqlite:////the/desk.db"
