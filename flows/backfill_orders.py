@@ -7,8 +7,8 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from prefect import flow
-from prefect.client.schemas.objects import State
+from prefect import Flow, flow
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.runtime import flow_run
 from sqlalchemy import Engine
 
@@ -23,6 +23,7 @@ from models.tables.runs import WindowState
 from tasks.backfill.fan_out import (
     Progress,
     added_up,
+    cancel_runs,
     check_workers,
     hand_out_window,
     record_crashed_windows,
@@ -32,6 +33,7 @@ from tasks.backfill.store import (
     BackfillRequest,
     WindowRecord,
     plan_backfill,
+    running_windows,
     unfinished_backfill,
     window_done,
     window_failed,
@@ -49,7 +51,7 @@ from tasks.podos.scan import ScanPlan, newest_date, oldest_date
 from tasks.podos.split import cuts_by_count
 from tasks.prefect_api.foreign_errors import in_own_words
 from tasks.prefect_api.integrations import load_integration
-from tasks.prefect_api.pacing import open_podos
+from tasks.prefect_api.pacing import IMPORT_THROTTLED_SECONDS, open_podos
 
 POLL_SECONDS = 2.0
 
@@ -65,7 +67,14 @@ def _run_name() -> str:
     return f"backfill {days} at {datetime.now(UTC):%Y-%m-%d %H:%M}"
 
 
-@flow(name="backfill-orders", flow_run_name=_run_name)
+async def cancel_windows(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect's names
+    """Cancel the windows of a backfill that a person cancels; the next one repeats them."""
+    integration = Backfill.model_validate(flow_run.parameters["request"]).integration
+    with opened_desk(Environment().database_url()) as engine:
+        await cancel_runs(running_windows(engine, integration))
+
+
+@flow(name="backfill-orders", flow_run_name=_run_name, on_cancellation=[cancel_windows])
 @in_own_words
 async def backfill_orders(request: Backfill) -> State[None]:
     """Import orders from a date on, in windows that the workers share; goes on where an earlier one stopped.
@@ -127,7 +136,8 @@ async def begin_backfill(engine: Engine, request: Backfill, integration: Integra
     left = unfinished_backfill(engine, wanted)
     if left is not None:
         return left
-    async with open_podos(engine, request.integration, integration) as client:
+    throttled = IMPORT_THROTTLED_SECONDS
+    async with open_podos(engine, request.integration, integration, throttled_seconds=throttled) as client:
         windows = await plan_windows(client, window, request.windows)
     spans = [(part.since, part.until) for part in windows if part.since]
     return plan_backfill(engine, wanted, spans, now=datetime.now(UTC))

@@ -39,7 +39,7 @@ from tasks.imports.windows import OVERLAP, cap_watermark, plan_check, unsure_sin
 from tasks.podos.client import PodosClient
 from tasks.podos.scan import Scan, ScanPlan, newest_date
 from tasks.prefect_api.events import emit_order_events
-from tasks.prefect_api.pacing import open_podos
+from tasks.prefect_api.pacing import CHECK_THROTTLED_SECONDS, IMPORT_THROTTLED_SECONDS, open_podos
 from tasks.rules.apply import look_at_what_happened
 from tasks.rules.store import rules_are_on
 
@@ -70,8 +70,9 @@ async def check(name: str, integration: Integration, *, due: datetime | None = N
         plan = plan_check(settings, mark, unsure_since(past_checks(engine, name), datetime.now(UTC), every))
         report = ImportReport(name, "check", dry_run=False, since=plan.since)
         run = ImportRunContext(engine, settings, report, lease=lease, outcomes={} if plan.from_mark else None)
+        throttled = CHECK_THROTTLED_SECONDS if plan.from_mark else IMPORT_THROTTLED_SECONDS
         async with (
-            open_podos(engine, name, integration) as client,
+            open_podos(engine, name, integration, throttled_seconds=throttled) as client,
             recorded_import(run, lease_name, mark_before=mark),
         ):
             run.clock = client.clock
@@ -123,7 +124,8 @@ async def import_window(
     report = ImportReport(name, "import", dry_run=dry_run, since=plan.since, until=plan.until)
     with opened_desk(Environment().database_url()) as engine:
         run = ImportRunContext(engine, settings, report)
-        async with open_podos(engine, name, integration) as client:
+        throttled = IMPORT_THROTTLED_SECONDS
+        async with open_podos(engine, name, integration, throttled_seconds=throttled) as client:
             if plan.ids is None and plan.until is None:
                 plan = replace(plan, newest=await newest_date(client, "createdAt"))
             if dry_run:

@@ -31,7 +31,7 @@ from tasks.podos.client import PodosClient
 from tasks.podos.scan import Scan, ScanPlan, newest_date
 from tasks.prefect_api.foreign_errors import in_own_words
 from tasks.prefect_api.integrations import integration_names, load_integration
-from tasks.prefect_api.pacing import open_podos
+from tasks.prefect_api.pacing import IMPORT_THROTTLED_SECONDS, open_podos
 from tasks.prefect_api.schedules import drop_late_runs
 from tasks.reconciliation.compare import Compared, Reconciliation, compare_orders
 from tasks.reconciliation.report import publish_reconcile_report
@@ -93,7 +93,9 @@ async def reconcile(name: str, integration: Integration, request: Reconcile) -> 
     with opened_desk(Environment().database_url()) as engine, relaxed_gc():
         look = Reconciliation(engine, settings, report, watching.on_findings if watching else None)
         resent = Resent()
-        async with open_podos(engine, name, integration) as client:
+        async with open_podos(
+            engine, name, integration, throttled_seconds=IMPORT_THROTTLED_SECONDS
+        ) as client:
             if request.fix:
                 with _told_at_the_end(problems):
                     await _read_and_fix(client, look, integration, resent)

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import (
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -80,12 +81,18 @@ class Lease(SQLModel, table=True):
 
 
 class RequestPace(SQLModel, table=True):
-    """From when on an integration's next request may be made; all its processes take their turns here."""
+    """From when on an integration's next request may be made; all its processes take their turns here.
+
+    The rate that podOS last refused, when, and the one kept to since then are empty where it refuses none.
+    """
 
     __tablename__: ClassVar[str] = "request_paces"
 
     integration: str = Field(sa_column=Column(PlainText, primary_key=True))
     free_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    throttled_per_second: float | None = Field(default=None, sa_column=Column(Float))
+    refused_per_second: float | None = Field(default=None, sa_column=Column(Float))
+    refused_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
 
 
 class WindowState(StrEnum):

@@ -19,6 +19,7 @@ from prefect.client.schemas.objects import FlowRun, WorkerStatus
 from prefect.context import FlowRunContext
 from prefect.deployments import arun_deployment
 from prefect.exceptions import ObjectNotFound
+from prefect.states import Cancelling
 from sqlalchemy import Engine
 
 from models.reports import ImportReport, Outcome
@@ -87,6 +88,15 @@ async def still_running(windows: Iterable[WindowRecord]) -> set[int]:
     by_run = {UUID(window.flow_run_id): window.number for window in windows if window.flow_run_id}
     runs = await _runs(list(by_run))
     return {by_run[run.id] for run in runs if run.state is None or not run.state.is_final()}
+
+
+async def cancel_runs(windows: Iterable[WindowRecord]) -> None:
+    """Cancel the flow runs of windows; those that have ended stay as they are. Safe to repeat."""
+    runs = await _runs([UUID(window.flow_run_id) for window in windows if window.flow_run_id])
+    async with get_client() as client:
+        for run in runs:
+            if run.state is None or not run.state.is_final():
+                await client.set_flow_run_state(run.id, Cancelling(message="its backfill was cancelled"))
 
 
 async def record_crashed_windows(

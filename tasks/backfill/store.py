@@ -126,6 +126,18 @@ def windows_of(engine: Engine, backfill_id: int) -> list[WindowRecord]:
         return [WindowRecord(*row) for row in connection.execute(query)]
 
 
+def running_windows(engine: Engine, integration: str) -> list[WindowRecord]:
+    """Return the windows of an integration's backfills that were handed out and have not ended."""
+    columns = [column for column in WINDOWS.c if column.name != "backfill_id"]
+    query = (
+        select(*columns)
+        .join(BACKFILLS, BACKFILLS.c.id == WINDOWS.c.backfill_id)
+        .where(BACKFILLS.c.integration == integration, WINDOWS.c.state == WindowState.RUNNING)
+    )
+    with reading(engine) as connection:
+        return [WindowRecord(*row) for row in connection.execute(query)]
+
+
 def window_of(engine: Engine, backfill_id: int, number: int) -> tuple[str, WindowRecord]:
     """Return the integration of a backfill and one of its windows.
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import httpx
 import stamina
@@ -55,6 +56,16 @@ class PodosAccess:
         return f"Bearer {self.token}" if self.authorization == "bearer" else self.token
 
 
+class Pace(Protocol):
+    """Limits the rate of requests."""
+
+    async def __call__(self) -> None:
+        """Wait until the next request may begin."""
+
+    async def refused(self) -> None:
+        """Slow down: podOS answered 429."""
+
+
 @dataclass(frozen=True)
 class ListQuery:
     """One request for a page; dates are aware, ``sort_by`` is a podOS sort field."""
@@ -94,7 +105,8 @@ class PodosClient:
         slowest_seconds: how long all of an answer may take.
         max_attempts: how often one request is tried in all.
         longest_pause_seconds: a Retry-After that asks for more is not waited for in this process.
-        pace: waited for before each request, where requests are counted out.
+        throttled_seconds: how long a request is asked again while podOS answers 429, in any number of attempts.
+        pace: limits the rate of requests, where they are counted out.
         transport: for tests.
 
     Raises:
@@ -110,7 +122,8 @@ class PodosClient:
         slowest_seconds: float = SLOWEST_ANSWER_SECONDS,
         max_attempts: int = retry.MAX_ATTEMPTS,
         longest_pause_seconds: float = retry.MAX_RETRY_AFTER_SECONDS,
-        pace: Callable[[], Awaitable[None]] | None = None,
+        throttled_seconds: float = 0.0,
+        pace: Pace | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.connections = connections
@@ -118,6 +131,8 @@ class PodosClient:
         self.clock = PodosClock()
         self._slowest_seconds = slowest_seconds
         self._pace = pace
+        self._longest_pause_seconds = longest_pause_seconds
+        self._throttled_seconds = throttled_seconds
         self._retrying = stamina.AsyncRetryingCaller(
             attempts=max_attempts,
             timeout=None,
@@ -158,7 +173,7 @@ class PodosClient:
             RetriablePodosError: podOS did not answer properly in all attempts.
             FatalPodosError: token, project or answer are wrong.
         """
-        return await self._retrying(self._list_page_once, query)
+        return await self.retried(self._list_page_once, query)
 
     async def get_by_ids(self, ids: Sequence[str]) -> list[Row]:
         """Return the fulfillments that podOS knows of these, each once, in any order, 100 ids a request.
@@ -183,8 +198,18 @@ class PodosClient:
         return list(found.values())
 
     async def retried(self, call: Callable[..., Awaitable[Answer]], *arguments: Any) -> Answer:
-        """Return what a call returns that is safe to repeat, asking again as this client does."""
-        return await self._retrying(call, *arguments)
+        """Return what a call returns that is safe to repeat, asking again as this client does.
+
+        A 429 uses up the time that there is for it, not the attempts.
+        """
+        give_up_at = time.monotonic() + self._throttled_seconds
+        while True:
+            try:
+                return await self._retrying(call, *arguments)
+            except RetriablePodosError as error:
+                is_throttled = error.status == retry.TOO_MANY_REQUESTS and time.monotonic() < give_up_at
+                if not is_throttled or (error.retry_after_seconds or 0) > self._longest_pause_seconds:
+                    raise
 
     async def _list_page_once(self, query: ListQuery) -> ParsedPage:
         response = await self.send("GET", "/v1/fulfillments", params=query.params())
@@ -257,6 +282,8 @@ class PodosClient:
         # httpx ties answer and stream into a circle, which would keep the body until the collector comes by.
         response.stream = httpx.ByteStream(b"")
         self.clock.note(response.headers.get("Date"))
+        if self._pace and response.status_code == retry.TOO_MANY_REQUESTS:
+            await self._pace.refused()
         is_refused = response.status_code in retry.REFUSED_CHANGE
         problem = retry.error_of_status(
             response.status_code,

@@ -18,6 +18,7 @@ from tasks.podos.errors import (
 
 logger = logging.getLogger(__name__)
 
+TOO_MANY_REQUESTS = 429
 MAX_ATTEMPTS = 6
 FIRST_WAIT_SECONDS = 0.5
 MAX_WAIT_SECONDS = 30.0
@@ -33,7 +34,7 @@ _ADVICE = {
     400: "podOS did not accept the request; update this program or report it",
     404: "podOS does not know this project or order; check the Project Name",
     408: "podOS took too long; it is asked again",
-    429: "podOS asks for a slower pace; it is asked again later",
+    TOO_MANY_REQUESTS: "podOS asks for a slower pace; it is asked again later",
 }
 
 
@@ -63,7 +64,7 @@ def error_of_status(
         return TokenRefusedError(_ADVICE[status], status=status, **facts)
     if status == 404:
         return UnknownProjectError(_ADVICE[404], status=status, **facts)
-    if status in {408, 425, 429} or status >= 500:
+    if status in {408, 425, TOO_MANY_REQUESTS} or status >= 500:
         return RetriablePodosError(
             _ADVICE.get(status, "podOS has trouble; it is asked again"),
             status=status,

@@ -267,10 +267,12 @@ def test_failed_and_cancelled_windows_are_named_and_only_they_are_repeated(floor
             by_form = system.start_run(deployment, form)
             wait_for("the run", lambda: system.flow_run(by_form)["state_type"] == "RUNNING")
             cancel(system, by_form)
+            runs = desk.runs()
+            assert [system.finished(runs[number])["state_type"] for number in (2, 3)] == ["CANCELLED"] * 2
         code, report, err = finished(desk.start_backfill())
 
     assert (code, err) == (0, "")
-    assert desk.windows() == [("done", 1), ("done", 2), ("done", 2), ("done", 1)]
+    assert desk.windows() == [("done", 1), ("done", 3), ("done", 3), ("done", 1)]
     assert report["fetched"] == 900
     assert desk.orders() == floor.single
 

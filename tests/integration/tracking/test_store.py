@@ -16,7 +16,6 @@ from tasks.delivery.retry_policy import AttemptOutcome
 from tasks.desk.browse import find_order
 from tasks.desk.engine import writing
 from tasks.desk.errors import DeskRefusedError
-from tasks.desk.rate_limit import claim_slots
 from tasks.tracking.intake import Taken, take_file, take_one
 from tasks.tracking.queue import (
     count_waiting,
@@ -235,14 +234,3 @@ def test_a_stray_shipment_fails_visibly(desk: Engine) -> None:
         "failed",
         "the desk has no order of this order_id",
     )
-
-
-def test_turns_are_shared_and_spaced(desk: Engine) -> None:
-    def claim(count: int, now: datetime) -> list[float]:
-        turns = claim_slots(desk, "default", requests_per_second=10, count=count, now=now)
-        return [round((turn - NOW).total_seconds(), 3) for turn in turns]
-
-    assert claim(3, NOW) == [0.0, 0.1, 0.2]
-    assert claim(2, NOW) == [0.3, 0.4]
-    assert claim(1, NOW + timedelta(seconds=5)) == [5.0]
-    assert claim_slots(desk, "other", requests_per_second=10, count=1, now=NOW) == [NOW]

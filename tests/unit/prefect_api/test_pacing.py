@@ -57,6 +57,37 @@ def test_turns_of_the_past_are_no_burst(tmp_path: Path) -> None:
         assert asyncio.run(ask()) >= timedelta(seconds=0.8)
 
 
+@pytest.mark.parametrize(("allowed", "processes"), [(3, 1), (3, 2), (20, 1)])
+def test_without_a_cap_the_rate_that_podos_allows_is_found(
+    tmp_path: Path, allowed: int, processes: int
+) -> None:
+    asked = refused = 0
+    with opened_desk(f"sqlite:///{tmp_path / 'desk.db'}") as desk:
+        clock = Clock()
+        pacers = [
+            RateLimiter(desk, "default", None, clock=clock, sleep=clock.sleep) for _ in range(processes)
+        ]
+        answered: list[datetime] = []
+
+        async def ask() -> None:
+            nonlocal asked, refused
+            while len(answered) < 200:
+                pacer = pacers[asked % processes]
+                await pacer()
+                asked += 1
+                clock.now += timedelta(milliseconds=5)
+                if sum(clock.now - moment < timedelta(seconds=1) for moment in answered) >= allowed:
+                    refused += 1
+                    await pacer.refused()
+                else:
+                    answered.append(clock.now)
+
+        asyncio.run(ask())
+    assert refused < 40
+    if processes == 1:  # two that ask by turns lose some of the turns that they took
+        assert (clock.now - NOW).total_seconds() < 1.6 * 200 / allowed
+
+
 def test_after_an_error_what_is_under_way_ends_and_nothing_begins() -> None:
     begun: list[int] = []
     ended: list[int] = []

@@ -32,6 +32,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(running_system, "data_place", lambda: tmp_path)
     for name in ("PREFECT_API_URL", "PREFECT_HOME", "DESK_DATABASE_URL"):
         monkeypatch.setenv(name, "")  # so that what the test sets is undone
+        monkeypatch.delenv(name)  # an empty home would be the directory that the tests run in
     return tmp_path / "running.json"
 
 
@@ -101,14 +102,14 @@ def test_another_server_of_the_environment_is_used_alone(monkeypatch: pytest.Mon
     with announced(SYSTEM):
         assert use_running_system("orders") == ""
         assert not uses_sandbox()
-    assert os.environ["DESK_DATABASE_URL"] == ""
+    assert "DESK_DATABASE_URL" not in os.environ
 
 
 @pytest.mark.parametrize("command", ["up", "sandbox"])
 def test_a_system_of_its_own_is_left_alone(command: str) -> None:
     with announced(SYSTEM):
         assert use_running_system(command) == ""
-    assert os.environ["PREFECT_API_URL"] == ""
+    assert "PREFECT_API_URL" not in os.environ
 
 
 def test_a_command_that_looks_does_not_keep_a_system_from_being_found(
@@ -128,13 +129,13 @@ def test_a_command_that_looks_does_not_keep_a_system_from_being_found(
 def test_what_needs_no_desk_says_nothing(command: str) -> None:
     with announced(SYSTEM):
         assert use_running_system(command) == ""
-    assert os.environ["PREFECT_API_URL"] == ""
+    assert "PREFECT_API_URL" not in os.environ
 
 
 def test_a_desk_that_is_not_announced_is_asked_for() -> None:
     with announced(replace(SYSTEM, desk_database_url="")):
         assert "set DESK_DATABASE_URL" in use_running_system("orders")
-    assert os.environ["DESK_DATABASE_URL"] == ""
+    assert "DESK_DATABASE_URL" not in os.environ
 
 
 def test_a_password_is_written_nowhere() -> None:
