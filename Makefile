@@ -15,7 +15,7 @@ MINUTES := 10
 PROCESSES := 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast bench bench-backfill bench-send bench-rules bench-cli fuzz soak check format format-check lint types imports migrations audit pictures lock clean
+.PHONY: help install demo test test-fast bench bench-backfill bench-send bench-rules bench-cli fuzz soak check format format-check lint types imports migrations audit pictures commands lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */\1|/' | column -t -s'|'
@@ -91,6 +91,9 @@ migrations: $(BIN)/.installed-dev ## The migrations make exactly the tables of m
 
 pictures: $(BIN)/.installed-dev ## Take the pictures of the desk's pages anew (needs Chromium)
 	$(BIN)/python -m tests.support.pictures
+
+commands: $(BIN)/.installed-dev ## Write docs/commands.md anew from the program
+	$(BIN)/python -m tests.support.commands_page
 
 lock: ## Pin the dependencies anew, with their hashes (needs uv)
 	$(PYTHON) -m tests.support.lock_files --upgrade

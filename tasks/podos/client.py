@@ -105,7 +105,7 @@ class PodosClient:
         slowest_seconds: how long all of an answer may take.
         max_attempts: how often one request is tried in all.
         longest_pause_seconds: a Retry-After that asks for more is not waited for in this process.
-        throttled_seconds: how long a request is asked again while podOS answers 429, in any number of attempts.
+        throttled_seconds: how long a request is asked again while podOS answers 429, however often.
         pace: limits the rate of requests, where they are counted out.
         transport: for tests.
 

@@ -327,6 +327,39 @@ def test_retry_after_is_waited_for(header: str, waits: list[float]) -> None:
     assert expected - 30 <= waits[0] <= expected
 
 
+class Pace:
+    """Lets every request begin at once, and counts the refusals."""
+
+    def __init__(self) -> None:
+        self.refusals = 0
+
+    async def __call__(self) -> None:
+        pass
+
+    async def refused(self) -> None:
+        self.refusals += 1
+
+
+@pytest.mark.parametrize("throttled_seconds", [0.0, 600.0])
+def test_a_slower_rate_uses_up_time_and_no_attempts(waits: list[float], throttled_seconds: float) -> None:
+    answers = Answers(*[httpx.Response(429)] * (MAX_ATTEMPTS + 1), ok())
+    access, pace = PodosAccess("https://podos.example.test", "acme", TOKEN), Pace()
+
+    async def ask() -> int:
+        transport = httpx.MockTransport(answers)
+        async with PodosClient(
+            access, transport=transport, throttled_seconds=throttled_seconds, pace=pace
+        ) as client:
+            try:
+                await client.list_page(ListQuery())
+            except RetriablePodosError:
+                return -pace.refusals
+            return pace.refusals
+
+    expected = MAX_ATTEMPTS + 1 if throttled_seconds else -MAX_ATTEMPTS
+    assert asyncio.run(ask()) == expected
+
+
 def test_without_retry_after_the_pause_grows(waits: list[float]) -> None:
     run(list_page, handler=Answers(*[httpx.Response(503)] * 5, ok()))
     assert len(waits) == 5
