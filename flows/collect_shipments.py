@@ -15,7 +15,7 @@ from tasks.desk.engine import opened_desk
 from tasks.desk.errors import DeskError
 from tasks.prefect_api.events import emit_shipments_added
 from tasks.prefect_api.foreign_errors import in_own_words
-from tasks.prefect_api.schedules import drop_late_runs
+from tasks.prefect_api.schedules import NOTHING_TO_DO, drop_idle_runs, drop_late_runs
 from tasks.rules.apply import look_at_what_happened
 from tasks.tracking.drop_folder import DropFolderError, take_folder
 
@@ -32,10 +32,13 @@ async def watch_shipments(directory: str = "", strict: bool = False) -> State[No
         strict: Take all rows of a file or none.
     """
     await drop_late_runs()
+    await drop_idle_runs()
     environment = Environment()
     folder = directory or environment.desk_drop_folder
     if not folder:
-        return Completed(message="no drop folder is set: give its directory, or set DESK_DROP_FOLDER")
+        return Completed(
+            name=NOTHING_TO_DO, message="no drop folder is set: give its directory, or set DESK_DROP_FOLDER"
+        )
     try:
         with opened_desk(environment.database_url()) as engine:
             reading = environment.shipment_reading()
@@ -48,4 +51,5 @@ async def watch_shipments(directory: str = "", strict: bool = False) -> State[No
         return Failed(message=str(error))
     added = sum(result.taken.added for result in results)
     bad = sum(len(result.taken.bad) for result in results)
-    return Completed(message=f"{len(results)} files: {added} shipments added, {bad} bad rows")
+    message = f"{len(results)} files: {added} shipments added, {bad} bad rows"
+    return Completed(name=None if results else NOTHING_TO_DO, message=message)

@@ -26,6 +26,7 @@ from tasks.desk.runs import CoveredError, finish_run, record_counts
 from tasks.imports.report import reason_of
 from tasks.monitoring.record import SKIPPED
 from tasks.prefect_api.foreign_errors import fault_of
+from tasks.prefect_api.schedules import NOTHING_TO_DO
 
 logger = logging.getLogger(__name__)
 NOT_CONNECTED = "no integration is connected yet: desk connect NAME --project P"
@@ -109,6 +110,11 @@ def close_delivery(
     show_progress(what, report.name, report)
 
 
+def name_of_delivery(report: DeliveryReport) -> str | None:
+    """Return the name of the state of a run that delivers: None for the usual one."""
+    return NOTHING_TO_DO if report.is_idle else None
+
+
 def failed(error: Exception) -> State[None]:
     """Return the final state of a run that an error of this program ended; the message says what to do."""
     if watching := observer.get():
@@ -153,7 +159,7 @@ async def run_each(
         nothing: the message where there are no names.
     """
     if not names:
-        return Completed(message=nothing)
+        return Completed(name=NOTHING_TO_DO, message=nothing)
     states: dict[str, State[Any]] = {}
     for name in names:
         try:
@@ -172,7 +178,7 @@ def together(states: Mapping[str, State[Any]]) -> State[None]:
         return Failed(message=words)
     names = {state.name for state in states.values()}
     if len(names) > 1:
-        names -= {"Completed", SKIPPED}
+        names -= {"Completed", SKIPPED, NOTHING_TO_DO}
     return Completed(name=names.pop() if len(names) == 1 else None, message=words)
 
 

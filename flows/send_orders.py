@@ -6,13 +6,22 @@ import time
 from collections.abc import Collection
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from sqlalchemy import Engine
 
-from flows.runs import close_delivery, final_state, observer, recorded, run_each, run_name
+from flows.runs import (
+    close_delivery,
+    final_state,
+    name_of_delivery,
+    observer,
+    recorded,
+    run_each,
+    run_name,
+)
 from models.fulfillers import Fulfiller
 from models.handovers import SendReport
 from models.looks import HeldBack
@@ -33,7 +42,7 @@ from tasks.imports.last_look import PodosLook
 from tasks.monitoring.record import watched
 from tasks.prefect_api.events import emit_order_events
 from tasks.prefect_api.foreign_errors import in_own_words
-from tasks.prefect_api.schedules import drop_late_runs
+from tasks.prefect_api.schedules import drop_idle_runs, drop_late_runs
 from tasks.rules.apply import look_at_what_happened
 
 NO_FULFILLER = "no fulfiller is set up yet: desk fulfillers add"
@@ -48,16 +57,18 @@ async def send_orders(fulfiller: str = "") -> State[None]:
         fulfiller: The fulfiller whose orders are sent. Empty: all that are set up.
     """
     await drop_late_runs()
+    await drop_idle_runs()
+    known = await fulfiller_names()
     if fulfiller:
-        return await _send_one(fulfiller)
-    return await run_each(await fulfiller_names(), _send_one, nothing=NO_FULFILLER)
+        return await _send_one(fulfiller, known)
+    return await run_each(known, partial(_send_one, known=known), nothing=NO_FULFILLER)
 
 
-async def _send_one(name: str) -> State[None]:
+async def _send_one(name: str, known: Collection[str]) -> State[None]:
     async def run() -> SendReport:
         return await send(name, await load_fulfiller(name))
 
-    return await watched(Work.SEND, name, final_state(run()), known=await fulfiller_names())
+    return await watched(Work.SEND, name, final_state(run(), name_of=name_of_delivery), known=known)
 
 
 async def send(name: str, fulfiller: Fulfiller) -> SendReport:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from sqlalchemy import Engine
 
-from flows.runs import close_delivery, final_state, recorded, run_each, run_name
+from flows.runs import close_delivery, final_state, name_of_delivery, recorded, run_each, run_name
 from models.blocks import Integration
 from models.settings import Environment
 from models.shipments import SyncReport
@@ -26,7 +28,7 @@ from tasks.monitoring.record import watched
 from tasks.prefect_api.foreign_errors import in_own_words
 from tasks.prefect_api.integrations import integration_names, load_integration
 from tasks.prefect_api.pacing import open_podos
-from tasks.prefect_api.schedules import drop_late_runs
+from tasks.prefect_api.schedules import drop_idle_runs, drop_late_runs
 from tasks.rules.apply import look_at_what_happened
 from tasks.tracking.queue import count_waiting, fail_orphans, take_due
 from tasks.tracking.report import publish_sync_report
@@ -43,16 +45,18 @@ async def sync_tracking(integration: str = "") -> State[None]:
         integration: The integration whose shipments are sent. Empty: all that are connected.
     """
     await drop_late_runs()
+    await drop_idle_runs()
+    known = await integration_names()
     if integration:
-        return await _sync_one(integration)
-    return await run_each(await integration_names(), _sync_one)
+        return await _sync_one(integration, known)
+    return await run_each(known, partial(_sync_one, known=known))
 
 
-async def _sync_one(name: str) -> State[None]:
+async def _sync_one(name: str, known: Collection[str]) -> State[None]:
     async def run() -> SyncReport:
         return await sync(name, await load_integration(name))
 
-    return await watched(Work.SYNC, name, final_state(run()), known=await integration_names())
+    return await watched(Work.SYNC, name, final_state(run(), name_of=name_of_delivery), known=known)
 
 
 async def sync(name: str, integration: Integration) -> SyncReport:

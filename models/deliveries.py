@@ -54,6 +54,11 @@ class DeliveryReport:
         """The number of rows that waited for this run."""
         return sum(self.counts.values())
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether there was nothing to do."""
+        return not self.pending
+
     def as_dict(self) -> dict[str, Any]:
         """Return the published form (``--json``)."""
         shown: dict[str, Any] = {

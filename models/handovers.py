@@ -82,6 +82,11 @@ class SendReport(DeliveryReport):
     held_back: dict[str, int] = field(default_factory=dict)
     unseen: int = 0
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether there was nothing to do: neither to send, nor to bring back."""
+        return not self.pending and not self.shipments
+
     def as_dict(self) -> dict[str, Any]:
         """Return the published form (``desk send --json``)."""
         look = {"looked": self.looked, "held_back": self.held_back, "not_looked": self.unseen}

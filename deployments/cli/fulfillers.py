@@ -91,7 +91,9 @@ def remove(name: Name, *, as_json: AsJson = False) -> None:
         say(f"fulfiller {name} is removed; rules that send to it let orders wait: see desk rules list")
 
 
-@add_app.command("webhook", epilog="Example: desk fulfillers add webhook acme --address https://hooks.example.test")
+@add_app.command(
+    "webhook", epilog="Example: desk fulfillers add webhook acme --address https://hooks.example.test"
+)
 def add_webhook(
     name: Name,
     *,

@@ -34,7 +34,7 @@ def claim_slots(
             return []
         count, gap = max(1, int(rate)), timedelta(seconds=1 / rate)
         first = max(free_at, now)
-        values = {"free_at": first + gap * count}
+        values: dict[str, object] = {"free_at": first + gap * count}
         if throttle:
             values |= _columns(sped_up(throttle, requests=count, now=now))
         connection.execute(update(PACES).where(PACES.c.integration == integration).values(values))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable, Sequence
 
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.context import FlowRunContext
+from prefect.settings import PREFECT_UI_URL
 
 from tasks.text_cells import markdown_cell
+
+logger = logging.getLogger(__name__)
 
 
 class Page:
@@ -57,7 +61,7 @@ def _row(values: Sequence[object]) -> str:
 
 
 async def publish(page: Page, *, key: str, description: str) -> None:
-    """Make a page an artifact of the flow run; outside of one there is nowhere to put it.
+    """Make a page an artifact of the flow run and log its address; outside of a run there is no place for it.
 
     Args:
         page: what it shows.
@@ -66,4 +70,8 @@ async def publish(page: Page, *, key: str, description: str) -> None:
     """
     if FlowRunContext.get() is None:
         return
-    await acreate_markdown_artifact(markdown=str(page), key=key, description=markdown_cell(description))
+    artifact = await acreate_markdown_artifact(
+        markdown=str(page), key=key, description=markdown_cell(description)
+    )
+    if pages := PREFECT_UI_URL.value():
+        logger.info("the whole report: %s/artifacts/artifact/%s", pages, artifact)

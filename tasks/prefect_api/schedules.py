@@ -1,7 +1,8 @@
-"""Collapse late scheduled runs: after an outage one run does the work of all that were due."""
+"""Keep the list of scheduled runs short: late ones collapse into one, and idle ones are deleted."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
@@ -12,11 +13,16 @@ from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterExpectedStartTime,
     FlowRunFilterState,
+    FlowRunFilterStateName,
     FlowRunFilterStateType,
 )
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.context import FlowRunContext
+from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled
+
+NOTHING_TO_DO = "Nothing to do"
+"""The name of the state of a run that found nothing to do."""
 
 _scheduled: ContextVar[FlowRun | None] = ContextVar("scheduled", default=None)
 
@@ -34,6 +40,32 @@ def due_at() -> datetime | None:
     """Return when the scheduled run that goes on was due (aware UTC), None for one that a person started."""
     run = scheduled_run()
     return run.expected_start_time if run else None
+
+
+async def drop_idle_runs() -> int:
+    """Delete the earlier scheduled runs of this deployment that had nothing to do; return how many.
+
+    A list of runs that fills with them every few minutes shows nothing else. Runs that a person started stay.
+    Safe to repeat.
+    """
+    run = scheduled_run()
+    if run is None or run.deployment_id is None:
+        return 0
+    async with get_client() as client:
+        idle = await client.read_flow_runs(
+            deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[run.deployment_id])),
+            flow_run_filter=FlowRunFilter(
+                state=FlowRunFilterState(
+                    type=FlowRunFilterStateType(any_=[StateType.COMPLETED]),
+                    name=FlowRunFilterStateName(any_=[NOTHING_TO_DO]),
+                ),
+            ),
+        )
+        others = [other for other in idle if other.id != run.id and other.auto_scheduled]
+        for other in others:
+            with suppress(ObjectNotFound):  # another run was quicker
+                await client.delete_flow_run(other.id)
+    return len(others)
 
 
 async def drop_late_runs() -> int:

@@ -11,11 +11,13 @@ import pytest
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.client.schemas.schedules import CronSchedule
-from prefect.states import Scheduled
+from prefect.states import Completed, Running, Scheduled
 
 from deployments.stack.planning import WORK_POOL, plan_runs
+from tasks.prefect_api import schedules
+from tasks.prefect_api.schedules import NOTHING_TO_DO, drop_idle_runs
 
 NOW = datetime.now(UTC)
 NAME = "planned-"
@@ -106,5 +108,28 @@ def test_nothing_is_made_up_for_a_schedule_that_is_off() -> None:
             flow, deployment = await _deployment(client, active=False)
             await plan_runs([_due(flow, deployment, timedelta(minutes=1))])
             assert await _runs(client, deployment) == []
+
+    asyncio.run(walk())
+
+
+def test_scheduled_runs_that_had_nothing_to_do_leave_the_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def walk() -> None:
+        async with get_client() as client:
+            _, deployment = await _deployment(client)
+            await plan_runs([])
+            idle, busy, now, *_ = planned = await _runs(client, deployment)
+            by_hand = await client.create_flow_run_from_deployment(deployment)
+            states: list[tuple[FlowRun, State[None]]] = [
+                (idle, Completed(name=NOTHING_TO_DO)),
+                (by_hand, Completed(name=NOTHING_TO_DO)),
+                (busy, Completed()),
+                (now, Running()),
+            ]
+            for run, state in states:
+                await client.set_flow_run_state(run.id, state, force=True)
+            monkeypatch.setattr(schedules, "scheduled_run", lambda: now)
+            assert [await drop_idle_runs(), await drop_idle_runs()] == [1, 0]
+            left = {run.id for run in await _runs(client, deployment)}
+            assert left == {run.id for run in planned} - {idle.id} | {by_hand.id}
 
     asyncio.run(walk())

@@ -1,16 +1,18 @@
 """The request rate that podOS allows, found by its refusals and shared by all processes."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
 from models import types
 
-revision = "0017"
+revision = "0013"
 down_revision = "0012"
 branch_labels = None
 depends_on = None
 
-COLUMNS = {
+COLUMNS: dict[str, Any] = {
     "throttled_per_second": sa.Float(),
     "refused_per_second": sa.Float(),
     "refused_at": types.UtcDateTime(),
