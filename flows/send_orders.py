@@ -26,6 +26,7 @@ from models.fulfillers import Fulfiller
 from models.handovers import SendReport
 from models.looks import HeldBack
 from models.settings import Environment
+from models.tables.outbox import OutboxState
 from models.watching import Work
 from tasks.desk.engine import opened_desk
 from tasks.desk.errors import DeskError
@@ -40,8 +41,9 @@ from tasks.fulfilment.send import SendRun, count_sendable, hand_over
 from tasks.fulfilment.shipments_back import fetch_shipments
 from tasks.imports.last_look import PodosLook
 from tasks.monitoring.record import watched
-from tasks.prefect_api.events import emit_order_events
+from tasks.prefect_api.events import emit_order_events, emit_shipments_added
 from tasks.prefect_api.foreign_errors import in_own_words
+from tasks.prefect_api.integrations import when_production_is_told
 from tasks.prefect_api.schedules import drop_idle_runs, drop_late_runs
 from tasks.rules.apply import look_at_what_happened
 
@@ -107,8 +109,10 @@ async def _work(
     settings, lease_name = fulfiller.send_settings(name), f"send:{name}"
     with HeldLease(engine, lease_name) as lease:
         async with PodosLook(engine) as look:
-            prepare = preparation_for(engine, name)
-            run = SendRun(engine, settings, report, prepare, look, lease=lease, order_ids=order_ids)
+            prepare, tell = preparation_for(engine, name), await when_production_is_told()
+            run = SendRun(
+                engine, settings, report, prepare, look, lease=lease, order_ids=order_ids, tell=tell
+            )
             if settings.read_only:
                 report.would_send = await count_sendable(run)
                 return
@@ -116,6 +120,8 @@ async def _work(
                 await _send_and_fetch(name, fulfiller, run, look)
             finally:
                 await emit_order_events(look.to_announce)
+                if report.counts[OutboxState.SENT]:
+                    await emit_shipments_added(run.tell.keys())  # the sync tells podOS, and need not wait
 
 
 async def _send_and_fetch(name: str, fulfiller: Fulfiller, run: SendRun, look: PodosLook) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Collection
 from contextlib import suppress
@@ -16,6 +17,7 @@ from sqlalchemy import Engine
 
 from flows.runs import close_delivery, final_state, name_of_delivery, recorded, run_each, run_name
 from models.blocks import Integration
+from models.production import ProductionReport
 from models.settings import Environment
 from models.shipments import SyncReport
 from models.watching import Work
@@ -25,15 +27,20 @@ from tasks.desk.errors import DeskError
 from tasks.desk.leases import HeldLease
 from tasks.desk.runs import start_run
 from tasks.monitoring.record import watched
+from tasks.podos.client import PodosClient
 from tasks.prefect_api.foreign_errors import in_own_words
-from tasks.prefect_api.integrations import integration_names, load_integration
+from tasks.prefect_api.integrations import integration_names, load_integration, switch_off_production
 from tasks.prefect_api.pacing import open_podos
 from tasks.prefect_api.schedules import drop_idle_runs, drop_late_runs
+from tasks.production.send import ProductionRun, tell_production
+from tasks.production.store import take_due as statuses_due
 from tasks.rules.apply import look_at_what_happened
 from tasks.tracking.queue import count_waiting, fail_orphans, take_due
 from tasks.tracking.report import publish_sync_report
 from tasks.tracking.send import postpone_rest, send_tracking
 from tasks.tracking.sync_run import SyncRun
+
+logger = logging.getLogger(__name__)
 
 
 @flow(name="sync-tracking", flow_run_name=run_name("sync", "integration"))
@@ -69,13 +76,18 @@ async def sync(name: str, integration: Integration) -> SyncReport:
     Safe to repeat.
     """
     settings = integration.sync_settings(name)
-    report = SyncReport(name, is_off=not settings.is_on)
+    production = integration.production_settings(name)
+    report = SyncReport(
+        name, is_off=not settings.is_on, production=ProductionReport(name) if production.is_on else None
+    )
     started = time.monotonic()
     with opened_desk(Environment().database_url()) as engine:
         await look_at_what_happened(engine)  # shipments can come by SQL
         try:
             fail_orphans(engine)
-            if settings.is_on and take_due(engine, name, now=datetime.now(UTC), limit=1):
+            now = datetime.now(UTC)
+            has_tracking = settings.is_on and bool(take_due(engine, name, now=now, limit=1))
+            if has_tracking or (production.is_on and statuses_due(engine, name, now=now, limit=1)):
                 await _send(engine, name, integration, report)
         finally:
             with suppress(DeskError):
@@ -105,9 +117,28 @@ async def _send(engine: Engine, name: str, integration: Integration, report: Syn
             flow_run_id=flow_run.id,
         )
         async with client, recorded(engine, report.run_id):
-            number = 1
-            while not run.halted and await send_tracking(client, run, number):
-                number += 1
-            postpone_rest(run)
-            if run.halted and run.halted.status is None:
-                raise run.halted  # podOS could not be reached: that is worth a failed run
+            if settings.is_on:
+                await _send_all(client, run)
+            if report.production and not run.halted:
+                await _tell_production(client, integration, lease, engine, report.production)
+
+
+async def _send_all(client: PodosClient, run: SyncRun) -> None:
+    number = 1
+    while not run.halted and await send_tracking(client, run, number):
+        number += 1
+    postpone_rest(run)
+    if run.halted and run.halted.status is None:
+        raise run.halted  # podOS could not be reached: that is worth a failed run
+
+
+async def _tell_production(
+    client: PodosClient, integration: Integration, lease: HeldLease, engine: Engine, report: ProductionReport
+) -> None:
+    """Tell podOS what is being made; where it takes none of it, that is switched off, and said once."""
+    settings = integration.production_settings(report.name)
+    report.would_send = 0 if settings.read_only else None
+    await tell_production(client, ProductionRun(engine, settings, report, lease=lease))
+    if report.refused:
+        await switch_off_production(report.name)
+        logger.warning("%s: %s", report.name, report.refused)

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, fi
 
 from models.countries import COUNTRIES, country_code
 from models.filters import CountryMode, ImportSettings
+from models.production import ProductionSettings, TellProduction
 from models.shipments import MAX_COURIER_LENGTH, SyncSettings
 from models.web_address import PODOS_BASE_URL, checked_base_url
 
@@ -178,6 +179,12 @@ class Integration(Block):
         description="Just before a handover podOS is asked about the order. wait: while it can't be asked, "
         "nothing is handed over. send: it goes out without that look.",
     )
+    tell_production: TellProduction = Field(
+        default=TellProduction.OFF,
+        title="Tell podOS When Production Begins",
+        description="So that the merchant can no longer cancel what is on the press. off: never. handover: "
+        "when the desk begins to hand an order over. accepted: when the fulfiller has taken it.",
+    )
     read_only: bool = Field(
         default=False,
         title="Read-Only Mode",
@@ -272,6 +279,11 @@ class Integration(Block):
             move_to=self.after_shipment_folder,
             connections=self.connections,
         )
+
+    def production_settings(self, name: str) -> ProductionSettings:
+        """Return what telling of production needs, without the secret, under the integration's name."""
+        is_on = self.tell_production is not TellProduction.OFF
+        return ProductionSettings(name, self.project, is_on=is_on, read_only=self.read_only)
 
 
 def today(time_zone: str, now: datetime | None = None) -> date:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from models.deliveries import DeliveryReport
+from models.production import ProductionReport
 from models.tables.outbox import OutboxState
 
 SHIPMENT_COLUMNS = frozenset({"order", "courier", "code", "url", "shipped_at", "desk_id"})
@@ -105,15 +106,25 @@ class Tracking(NamedTuple):
 
 @dataclass
 class SyncReport(DeliveryReport):
-    """What one sync of tracking did."""
+    """What one sync of tracking did, and what it told podOS of production, where it is told."""
 
     OUTCOMES: ClassVar[tuple[OutboxState, ...]] = (*DeliveryReport.OUTCOMES, OutboxState.SUPERSEDED)
     OWNER: ClassVar[str] = "integration"
 
     is_off: bool = False
+    production: ProductionReport | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there was nothing to do: neither tracking nor production."""
+        return not self.pending and not (self.production and self.production.pending)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the published form (``desk sync --json``)."""
+        return {**super().as_dict(), "production": self.production.as_dict() if self.production else None}
 
     def one_line(self) -> str:
         """Return the report as the state message of a run."""
-        if self.is_off:
-            return f"Sync Tracking Numbers is off: {self.pending} waiting"
-        return super().one_line()
+        off = f"Sync Tracking Numbers is off: {self.pending} waiting"
+        told = self.production.one_line() if self.production else ""
+        return (off if self.is_off else super().one_line()) + (f"; production: {told}" if told else "")

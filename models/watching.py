@@ -81,6 +81,8 @@ class Backlog:
     shipments_failed: int = 0
     handovers_waiting: int = 0
     handovers_failed: int = 0
+    production_waiting: int = 0
+    production_failed: int = 0
     needs_attention: int = 0
     rejected: int = 0
     held: int = 0

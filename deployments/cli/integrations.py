@@ -66,6 +66,10 @@ def connect(
     when_away: Annotated[
         str | None, typer.Option(help="When podOS Is Away: wait with handovers, or send without a last look.")
     ] = None,
+    tell_production: Annotated[
+        str | None,
+        typer.Option(help="Tell podOS When Production Begins: off, at the handover, or when accepted."),
+    ] = None,
     connections: Annotated[int | None, typer.Option(min=1, max=64, help="Requests to podOS at once.")] = None,
     requests_per_second: Annotated[
         float | None, typer.Option(min=0, max=1000, help="The most requests per second; 0: no limit.")
@@ -94,6 +98,7 @@ def connect(
         "after_shipment_folder": _folder(move_to),
         "canceled_folder": _folder(if_canceled),
         "when_away": when_away.strip().lower() if when_away else None,
+        "tell_production": tell_production.strip().lower() if tell_production else None,
         "connections": connections,
         "requests_per_second": requests_per_second,
     }

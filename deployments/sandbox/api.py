@@ -27,6 +27,7 @@ _FILTERS: dict[str, list[str] | None] = {
     "awaitingTransfers": [],
 }
 _META = b'"meta":' + render({"filters": _FILTERS})
+PRODUCTION_STATUSES = frozenset({"processing", "printed"})
 _PATCH_FIELDS = frozenset({"status", "tracking"})
 _TRACKING_FIELDS = frozenset({"courier", "code", "url"})
 # As openapi.json has it: what counts as white space differs between Python and JavaScript's expressions.
@@ -135,6 +136,8 @@ class Api:
         changes = parse_changes(raw)
         if changes.get("status") == "complete" and order.get("status") == "refunded":
             raise BadRequestError("status: a refunded fulfillment can't be completed")
+        if changes.get("status") in PRODUCTION_STATUSES and not self.faults.takes_production:
+            raise ApiError(403, "forbidden", "This token may not write production statuses.")
         if changes:
             self.store.update(order_id, **changes)
         self.store.log.add_patch(order_id, changes)

@@ -84,6 +84,7 @@ class FaultPlan:
         start_exclusive: Rows exactly at `start` are left out.
         end_exclusive: Rows exactly at `end` are left out.
         duplicate_rows: About half of the pages begin with the last row of the page before.
+        takes_production: Off: the statuses `processing` and `printed` are refused (403).
         before_list: Called with the store and the number of the list answer (from 1) before each
             list answer: the place to move rows between two pages.
     """
@@ -106,6 +107,7 @@ class FaultPlan:
     start_exclusive: bool = False
     end_exclusive: bool = False
     duplicate_rows: bool = False
+    takes_production: bool = True
     before_list: Callable[[Store, int], None] | None = None
 
     def __post_init__(self) -> None:

@@ -109,3 +109,31 @@ class Handover(SQLModel, table=True):
         sa_column=Column(UtcDateTime, nullable=False, server_default=func.current_timestamp()),
     )
     sent_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+
+
+class ProductionState(SQLModel, table=True):
+    """A status of production on its way to podOS: once for each order and status."""
+
+    __tablename__: ClassVar[str] = "production_states"
+    __table_args__ = (
+        UniqueConstraint("order_id", "status"),
+        CheckConstraint("status IN ('processing', 'printed')", name="status_known"),
+        CheckConstraint(f"state IN ({_OUTBOX_STATES})", name="state_known"),
+        Index("ix_production_states_state_next_attempt_at", "state", "next_attempt_at"),
+    )
+
+    id: int | None = Field(default=None, sa_column=Column(BigId, primary_key=True))
+    order_id: int = Field(sa_column=Column(RowRef, ForeignKey("orders.id"), nullable=False))
+    status: str = Field(sa_column=Column(PlainText, nullable=False))
+    state: str = Field(
+        default="waiting", sa_column=Column(PlainText, nullable=False, server_default="waiting")
+    )
+    attempts: int = Field(default=0, sa_column=Column(Whole, nullable=False, server_default="0"))
+    first_attempt_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    next_attempt_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))
+    reason: str | None = Field(default=None, sa_column=Column(PlainText))
+    created_at: datetime | None = Field(
+        default=None,
+        sa_column=Column(UtcDateTime, nullable=False, server_default=func.current_timestamp()),
+    )
+    sent_at: datetime | None = Field(default=None, sa_column=Column(UtcDateTime))

@@ -8,7 +8,7 @@ from sqlmodel import SQLModel
 from models.tables.changes import OrderChange
 from models.tables.edits import OrderEdit
 from models.tables.orders import Folder, Order, OrderHistory, OrderItem, RejectedOrder
-from models.tables.outbox import Handover, Shipment
+from models.tables.outbox import Handover, ProductionState, Shipment
 from models.tables.rules import FulfillerMap, Rule, RuleEventRow
 from models.tables.runs import Backfill, BackfillWindow, ImportRun, Lease, RequestPace, ScanMark
 from models.tables.watches import WatchRow
@@ -32,6 +32,7 @@ MAPS = _table(FulfillerMap)
 MARKS = _table(ScanMark)
 ORDERS = _table(Order)
 PACES = _table(RequestPace)
+PRODUCTION = _table(ProductionState)
 REJECTED = _table(RejectedOrder)
 RULES = _table(Rule)
 RUNS = _table(ImportRun)

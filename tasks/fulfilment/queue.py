@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 
 from models.handovers import Due, SendSettings
+from models.production import ProductionStatus
 from models.shipments import NewShipment
 from models.tables.orders import NEEDS_ATTENTION
 from models.tables.outbox import OutboxState
@@ -36,12 +37,14 @@ from tasks.desk.open_changes import IS_OPEN
 from tasks.desk.restores import restored_at
 from tasks.desk.sql import chunks
 from tasks.desk.tables import CHANGES, EVENTS, HANDOVERS, ORDERS, SHIPMENTS
+from tasks.production.store import queue_statuses
 from tasks.tracking.queue import NO_ORDER
 from tasks.tracking.store import add_shipments
 
 HANDED_OVER = (OutboxState.SENT, OutboxState.ALREADY_THERE)
 PARCELS_FOR = timedelta(days=30)
 CLOCKS_DIFFER = timedelta(hours=1)
+_NOBODY: Mapping[int, int] = {}
 _MUST_BE_SETTLED = (ChangeKind.ADDRESS.value, ChangeKind.ARTWORK.value)
 
 
@@ -142,8 +145,16 @@ def count_waiting(engine: Engine, fulfiller: str) -> int:
         return connection.execute(select(func.count()).select_from(HANDOVERS).where(waits)).scalar_one()
 
 
-def begin_attempts(engine: Engine, ids: Collection[int], *, now: datetime) -> set[int]:
+def begin_attempts(
+    engine: Engine, ids: Collection[int], *, now: datetime, tell: Mapping[int, int] = _NOBODY
+) -> set[int]:
     """Note that attempts begin: whatever interrupts them, the next run knows that they were under way.
+
+    Args:
+        engine: the desk.
+        ids: the handovers.
+        now: aware.
+        tell: of those, whose orders podOS is told that production begins: the order by the handover.
 
     Returns:
         Those that may go: one that was voided, or whose order was held, since it was read, must not.
@@ -163,6 +174,9 @@ def begin_attempts(engine: Engine, ids: Collection[int], *, now: datetime) -> se
             new = HANDOVERS.c.id.in_(going) & HANDOVERS.c.first_attempt_at.is_(None)
             connection.execute(update(HANDOVERS).where(new).values(first_attempt_at=now))
             may_go |= going
+        queue_statuses(
+            connection, [tell[id_] for id_ in may_go & tell.keys()], ProductionStatus.PROCESSING, now=now
+        )
     return may_go
 
 
@@ -187,6 +201,7 @@ def write_results(
     settings: SendSettings,
     *,
     now: datetime,
+    tell: Collection[str] = (),
 ) -> dict[int, RetryDecision]:
     """Write what became of handovers, with their orders' history and folder, in one transaction.
 
@@ -195,6 +210,7 @@ def write_results(
         results: by handover.
         settings: the fulfiller's.
         now: aware; the moment of the attempts.
+        tell: the integrations whose podOS is told that the production of what was handed over begins.
 
     Returns:
         What the handovers say now. Safe to repeat: a handover is settled once.
@@ -212,6 +228,10 @@ def write_results(
     ]
     add_history(connection, history, at=now)
     handed = {due.order_id for due, _ in changed if settled[due.id].state in HANDED_OVER}
+    began = {
+        due.order_id for due, _ in changed if due.integration in tell and settled[due.id].state in HANDED_OVER
+    }
+    queue_statuses(connection, began, ProductionStatus.PROCESSING, now=now)
     if handed and settings.move_to:
         place_orders(connection, handed, settings.move_to, by=f"handed over to {settings.fulfiller}")
     if unfit := {due.order_id for due, result in changed if result.unfit}:

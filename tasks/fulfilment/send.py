@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple, Unpack
 
 import msgspec
@@ -24,6 +25,7 @@ from models.handovers import (
     idempotency_key,
 )
 from models.looks import HeldBack, LastLook, Looked
+from models.production import TellProduction
 from models.tables.outbox import OutboxState
 from models.unreadable import problems_in
 from tasks.delivery.engine import (
@@ -56,6 +58,7 @@ LOOK_SIZE = 100
 """So many orders podOS is asked about at once; the next are looked at while these are sent."""
 ROUNDS = 4
 """How often an order is sent in one run before it waits for a later one."""
+NOBODY: Mapping[str, TellProduction] = {}
 _DECIDING = ("project", "source_id", "reference")
 """What tells a fulfiller's order from others: without it an order could go out twice."""
 
@@ -77,6 +80,7 @@ class SendRun(DeliveryRun[SendReport]):
     Attributes:
         settings: the fulfiller's, without its secret.
         look: asks podOS about orders before anything leaves.
+        tell: the integrations whose podOS is told that production begins, and when.
         breaker: open when the fulfiller must be down.
         halted: why the fulfiller is to be left alone for now, None if it is not.
         error: what ended the run, None if nothing did; what is under way comes to its end.
@@ -91,6 +95,7 @@ class SendRun(DeliveryRun[SendReport]):
         look: LastLook,
         *,
         order_ids: Collection[int] | None = None,
+        tell: Mapping[str, TellProduction] = NOBODY,
         **options: Unpack[RunOptions],
     ) -> None:
         super().__init__(engine, report, **options)
@@ -98,6 +103,7 @@ class SendRun(DeliveryRun[SendReport]):
         self.prepare = prepare
         self.look = look
         self.order_ids = order_ids
+        self.tell = {name: moment for name, moment in tell.items() if moment is not TellProduction.OFF}
         self.breaker = CircuitBreaker()
         self.halted: AttemptOutcome | None = None
         self.error: Exception | None = None
@@ -117,7 +123,7 @@ class SendRun(DeliveryRun[SendReport]):
 
     def write(self, connection: Connection, outcomes: Sequence[tuple[Due, Result]]) -> None:
         """Write outcomes and counts in the caller's transaction; one that failed is written again."""
-        settled = write_results(connection, outcomes, self.settings, now=self.clock())
+        settled = write_results(connection, outcomes, self.settings, now=self.clock(), tell=self.tell.keys())
         for due, _ in outcomes:
             if due.id in settled:
                 self.count(due, settled[due.id])
@@ -192,7 +198,13 @@ async def _look_and_queue(
         if outgoing_order.due.order_id not in looked.stops
     ]
     ids = [outgoing_order.id for outgoing_order in going]
-    may_go = await asyncio.to_thread(begin_attempts, run.engine, ids, now=run.clock()) if ids else set()
+    tell = {
+        outgoing_order.id: outgoing_order.due.order_id
+        for outgoing_order in going
+        if run.tell.get(outgoing_order.due.integration) is TellProduction.HANDOVER
+    }
+    begin = partial(begin_attempts, run.engine, ids, now=run.clock(), tell=tell)
+    may_go = await asyncio.to_thread(begin) if ids else set()
     going = [outgoing_order for outgoing_order in going if outgoing_order.id in may_go]
     for start in range(0, len(going), channel.group_size):
         await queue.put(going[start : start + channel.group_size])

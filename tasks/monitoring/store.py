@@ -24,7 +24,18 @@ from models.tables.runs import RunState
 from models.watching import Backlog, CheckDone, Snapshot, Watch, Work, work_of
 from tasks.desk.engine import reading, writing
 from tasks.desk.sql import insert_for
-from tasks.desk.tables import FOLDERS, HANDOVERS, LEASES, MARKS, ORDERS, REJECTED, RUNS, SHIPMENTS, WATCHES
+from tasks.desk.tables import (
+    FOLDERS,
+    HANDOVERS,
+    LEASES,
+    MARKS,
+    ORDERS,
+    PRODUCTION,
+    REJECTED,
+    RUNS,
+    SHIPMENTS,
+    WATCHES,
+)
 
 
 def take_snapshot(engine: Engine, *, now: datetime) -> Snapshot:
@@ -86,12 +97,15 @@ def _backlog(connection: Connection) -> Backlog:
     unsent = text(UNSENT)
     shipments = _by_state(connection, SHIPMENTS, unsent)
     handovers = _by_state(connection, HANDOVERS, unsent)
+    production = _by_state(connection, PRODUCTION, unsent)
     attention = select(FOLDERS.c.id).where(FOLDERS.c.name_key == NEEDS_ATTENTION.casefold())
     return Backlog(
         shipments_waiting=shipments.get(OutboxState.WAITING.value, 0),
         shipments_failed=shipments.get(OutboxState.FAILED.value, 0),
         handovers_waiting=handovers.get(OutboxState.WAITING.value, 0),
         handovers_failed=handovers.get(OutboxState.FAILED.value, 0),
+        production_waiting=production.get(OutboxState.WAITING.value, 0),
+        production_failed=production.get(OutboxState.FAILED.value, 0),
         needs_attention=_count(connection, ORDERS, ORDERS.c.folder_id == attention.scalar_subquery()),
         rejected=_count(connection, REJECTED),
         held=_count(connection, ORDERS, text(HELD)),

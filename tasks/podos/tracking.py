@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 import httpx
@@ -41,6 +41,22 @@ async def get_held(client: PodosClient, source_id: str) -> HeldTracking | None:
         return None
 
 
+async def held_by_id(client: PodosClient, ids: Sequence[str]) -> dict[str, HeldTracking]:
+    """Return what podOS shows of these fulfillments, at most 100; the list may hide some that it has.
+
+    Raises:
+        RetriablePodosError: podOS did not answer properly in all attempts.
+        FatalPodosError: token, project or answer are wrong.
+
+    Safe to repeat.
+    """
+    held = {remote.id: remote for remote in await find_held(client, ids)}
+    for id_ in ids:
+        if id_ not in held and (found := await get_held(client, id_)):
+            held[id_] = found
+    return held
+
+
 async def patch_fulfillment(
     client: PodosClient, source_id: str, *, courier: str, code: str, url: str | None, status: str = "complete"
 ) -> HeldTracking:
@@ -55,19 +71,32 @@ async def patch_fulfillment(
         FatalPodosError: the token was refused, or what answered is not podOS.
     """
     tracking = {"courier": courier, "code": code, **({"url": url} if url else {})}
+    body = {"status": status, "tracking": tracking}
+    return await _patch(client, source_id, body, "tracking", [text for text in (code, url) if text])
+
+
+async def patch_status(client: PodosClient, source_id: str, status: str) -> HeldTracking:
+    """Write the status of one fulfillment, and return what podOS shows then; asked once, as above.
+
+    Raises:
+        RetriablePodosError: podOS did not answer properly.
+        RefusedChangeError: podOS does not know this fulfillment, or does not take the change.
+        FatalPodosError: the token was refused, or what answered is not podOS.
+    """
+    return await _patch(client, source_id, {"status": status}, "status", [])
+
+
+async def _patch(
+    client: PodosClient, source_id: str, body: Mapping[str, object], what: str, words_without: Sequence[str]
+) -> HeldTracking:
     path = f"{_LIST}/{quote(source_id, safe='')}"
     try:
-        response = await client.send(
-            "PATCH",
-            path,
-            body={"status": status, "tracking": tracking},
-            words_without=[text for text in (code, url) if text],
-        )
+        response = await client.send("PATCH", path, body=body, words_without=words_without)
     except UnknownProjectError as error:
         raise _refused("podOS does not know this order", error) from None
     except FatalPodosError as error:
         if error.status in REFUSED_CHANGE:
-            raise _refused("podOS did not accept the tracking", error) from None
+            raise _refused(f"podOS did not accept the {what}", error) from None
         raise
     return _held_of(client, response, f"PATCH {path}", source_id)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from prefect.blocks.core import Block
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 
 from models.blocks import OWN_FIELDS, Integration
 from models.errors import AppError, ExitCode
+from models.production import TellProduction
 from tasks.podos.client import PodosAccess
 
 
@@ -80,6 +82,22 @@ async def load_settings(name: str) -> dict[str, Any]:
         )
         raise UnknownIntegrationError(message)
     return {field: value for field, value in document.data.items() if field in OWN_FIELDS}
+
+
+async def when_production_is_told() -> dict[str, TellProduction]:
+    """Return when podOS is told that production begins, by integration; invalid ones are left out."""
+    found = {}
+    for name in await integration_names():
+        with suppress(IntegrationError):  # the last look says what is wrong with it
+            found[name] = (await load_integration(name)).tell_production
+    return found
+
+
+async def switch_off_production(name: str) -> None:
+    """Save that podOS is not told of production any more. Safe to repeat."""
+    integration = await load_integration(name)
+    integration.tell_production = TellProduction.OFF
+    await save_integration(name, integration)
 
 
 async def save_integration(name: str, integration: Integration) -> None:

@@ -13,15 +13,23 @@ _SEE = {
     OutboxState.SUPERSEDED: "All shipments: desk shipments",
 }
 
+_SEE_PRODUCTION = {
+    OutboxState.FAILED: "What podOS says: desk production --failed",
+    OutboxState.WAITING: "All that wait: desk production --waiting",
+}
+
 
 def sync_page(report: SyncReport) -> Page:
     """Return the report as a page."""
     page = Page(f"Sync of {report.name}")
     add_deliveries(page, report, "Shipments", _SEE)
+    if report.production:
+        page.section("Production")
+        add_deliveries(page, report.production, "Statuses", _SEE_PRODUCTION)
     return page
 
 
 async def publish_sync_report(report: SyncReport) -> None:
     """Make the report an artifact of the flow run, if something was to be done."""
-    if report.pending:
+    if not report.is_idle:
         await publish_delivery(report, sync_page(report), "sync")

@@ -19,7 +19,7 @@ from tasks.delivery.retry_policy import AttemptOutcome
 from tasks.desk.sql import chunks
 from tasks.podos.client import IDS_PER_REQUEST, PodosClient
 from tasks.podos.errors import RefusedChangeError, RetriablePodosError
-from tasks.podos.tracking import find_held, get_held, patch_fulfillment
+from tasks.podos.tracking import held_by_id, patch_fulfillment
 from tasks.prefect_api.step import step
 from tasks.tracking.policy import Decision, before_asking, decide, is_there, outgoing, place_of
 from tasks.tracking.queue import normalize_tracking, postpone_due, siblings_of, take_due
@@ -144,7 +144,7 @@ async def look(client: PodosClient, run: SyncRun, todo: Sequence[Outgoing], note
         if run.halted:
             return
         try:
-            held = await _held_of(client, [candidate.parcel.source_id for candidate in chunk])
+            held = await held_by_id(client, [candidate.parcel.source_id for candidate in chunk])
         except RetriablePodosError as error:
             run.halted = error
             for candidate in chunk:
@@ -163,14 +163,6 @@ async def look(client: PodosClient, run: SyncRun, todo: Sequence[Outgoing], note
 
 def _decide(outgoing: Outgoing, held: HeldTracking | None) -> Decision:
     return decide(outgoing.parcel, outgoing.tracking, held, outgoing.replaceable)
-
-
-async def _held_of(client: PodosClient, ids: Sequence[str]) -> dict[str, HeldTracking]:
-    held = {remote.id: remote for remote in await find_held(client, ids)}
-    for id_ in ids:
-        if id_ not in held and (found := await get_held(client, id_)):  # the list may hide some
-            held[id_] = found
-    return held
 
 
 class Sender:

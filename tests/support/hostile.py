@@ -27,6 +27,7 @@ KEPT = {
     "import_runs": {"kind", "state", "counts"},
     "leases": {"name"},
     "order_changes": {"kind", "state"},
+    "production_states": {"status", "state"},
     "rule_events": {"event"},
     "rules": {"event", "definition"},
     "shipments": {"state"},

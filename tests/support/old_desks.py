@@ -27,6 +27,7 @@ EXAMPLES: dict[str, Any] = {
     "import_runs.state": "completed",
     "import_runs.counts": '{"imported": 3}',
     "backfill_windows.state": "done",
+    "production_states.status": "processing",
     "rules.event": "order_imported",
 }
 """Values that the program itself would write, where any text would not do. A new table needs none here unless

@@ -61,6 +61,9 @@ WALKED: dict[str, list[str]] = {
     "outbox": ["outbox"],
     "outbox resend": ["outbox", "resend", "{id}"],
     "outbox cancel": ["outbox", "cancel", "{id}"],
+    "printed": ["printed", "{id}"],
+    "production": ["production"],
+    "production resend": ["production", "resend", "{id}"],
     "ship": ["ship", "{id}", "--courier", "DPD", "--code", "15500000000001"],
     "status": ["status"],
     "edit": ["edit", "{id}", "--item", "1", "--sku", "TEE-L"],
@@ -126,6 +129,8 @@ def full(cli_engine: Engine) -> Engine:
 
 STATEMENTS = (
     "UPDATE shipments SET state = 'failed', reason = 'x', url = 'x'",
+    "INSERT INTO production_states (order_id, status, state, reason) "
+    "SELECT id, 'processing', 'failed', 'x' FROM orders",
     "UPDATE handovers SET state = 'sent', first_attempt_at = '2026-11-24 00:00:00'",
     "INSERT INTO order_changes (order_id, run_id, at, kind, state, old_values, new_values) "
     "SELECT id, import_run_id, imported_at, 'artwork', 'open', '{}', '{}' FROM orders",
@@ -169,12 +174,22 @@ def test_no_command_lets_a_strangers_text_act(
     assert [*acts_on_a_terminal(hostile)] == []
     assert not re.search(r"^\s*Folder: +Closed", hostile, re.MULTILINE)
     assert hostile.count("\n") == plain.count("\n")
-    if command in {"orders", "order", "outbox", "shipments", "changes", "folders", "rejected", "status"}:
+    if command in {
+        "orders",
+        "order",
+        "outbox",
+        "shipments",
+        "production",
+        "changes",
+        "folders",
+        "rejected",
+        "status",
+    }:
         assert "[red]x[/red]" in hostile  # it is shown, and as it is
 
 
 @pytest.mark.parametrize("command", ["orders", "order", "changes", "folders", "runs", "rejected", "shipments",
-                                     "outbox", "rules show", "maps test"])  # fmt: skip
+                                     "outbox", "production", "rules show", "maps test"])  # fmt: skip
 def test_json_holds_every_text_and_nothing_that_acts(
     desk_command: RunDesk, full: Engine, command: str
 ) -> None:

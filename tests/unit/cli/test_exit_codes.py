@@ -100,7 +100,7 @@ def errors_of_the_program() -> list[type[BaseException]]:
 
 
 def test_every_error_of_the_program_says_how_a_command_ends() -> None:
-    inner = {"Terminated", "_AwayError", "_NoClearAnswerError"}
+    inner = {"ProductionRefusedError", "Terminated", "_AwayError", "_NoClearAnswerError"}
     assert {kind.__name__ for kind in errors_of_the_program() if not issubclass(kind, AppError)} <= inner
     assert all(
         isinstance(kind.exit_code, ExitCode) for kind in errors_of_the_program() if issubclass(kind, AppError)

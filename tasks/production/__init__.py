@@ -1,0 +1,1 @@
+"""Tell podOS that production began, and that an order is printed."""
