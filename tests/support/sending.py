@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,11 +11,12 @@ from sqlalchemy import Engine, text
 
 from models.handovers import Due, SendReport, SendSettings
 from models.looks import LastLook, Looked
+from models.production import TellProduction
 from tasks.delivery.handovers import queue_orders
 from tasks.desk.engine import reading, writing
 from tasks.desk.runs import start_run
 from tasks.fulfilment.channels.interface import Channel
-from tasks.fulfilment.send import Prepared, SendRun, send_all
+from tasks.fulfilment.send import NOBODY, Prepared, SendRun, send_all
 from tests.support.builders import insert_order, insert_run
 
 SECRET = "a secret of the tests"
@@ -48,6 +49,7 @@ def send(
     prepare: Callable[[dict[str, Any]], Prepared] = as_it_is,
     now: datetime | None = None,
     look: LastLook = nobody_to_ask,
+    tell: Mapping[str, TellProduction] = NOBODY,
 ) -> SendRun:
     """Send what waits for the fulfiller acme, and return the run."""
 
@@ -58,7 +60,9 @@ def send(
         report.run_id = start_run(
             desk, "acme", project="", kind="send", lease_name="send:acme", started_at=datetime.now(UTC)
         )
-        run = SendRun(desk, settings, report, prepare, look, clock=lambda: now or datetime.now(UTC))
+        run = SendRun(
+            desk, settings, report, prepare, look, tell=tell, clock=lambda: now or datetime.now(UTC)
+        )
         try:
             await send_all(channel, run)
         finally:
