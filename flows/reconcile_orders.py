@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -20,15 +20,18 @@ from models.forms import Reconcile
 from models.reconciling import Difference, Finding, ReconcileReport
 from models.reports import ImportReport, Outcome
 from models.settings import Environment
+from models.upstream import ChangePlan, Noted
 from tasks.concurrency import relaxed_gc, run_in_thread
-from tasks.desk.engine import opened_desk
+from tasks.desk.engine import opened_desk, writing
 from tasks.desk.errors import UnusableRuleError
 from tasks.desk.leases import HeldLease, LeaseHeldError
 from tasks.imports.extract import extract_orders
-from tasks.imports.load import ImportRunContext, load_orders
+from tasks.imports.load import ImportRunContext, events_of, load_orders
+from tasks.imports.vanished import note_vanished
 from tasks.imports.windows import plan_check, window_of_import
 from tasks.podos.client import PodosClient
 from tasks.podos.scan import Scan, ScanPlan, newest_date
+from tasks.prefect_api.events import emit_order_events
 from tasks.prefect_api.foreign_errors import in_own_words
 from tasks.prefect_api.integrations import integration_names, load_integration
 from tasks.prefect_api.pacing import IMPORT_THROTTLED_SECONDS, open_podos
@@ -149,6 +152,22 @@ async def _compare_all(
         await _compare_scan(client, ScanPlan("createdAt", ids=tuple(group)), look, run, resent)
         gone = [(id_, *order) for id_, order in group.items() if not look.seen[order[0]]]
         look.tell([Finding(Difference.NOT_FOUND_THERE, *order) for order in gone])
+        if run and gone and any(look.seen):
+            await _hold_vanished([source_id for source_id, *_ in gone], look, run)
+
+
+async def _hold_vanished(source_ids: Sequence[str], look: Reconciliation, run: ImportRunContext) -> None:
+    """Hold what podOS listed neither in the scan nor when asked for it: it may be printed elsewhere."""
+
+    def noted() -> list[ChangePlan]:
+        with writing(look.engine) as connection:
+            return note_vanished(
+                connection, source_ids, look.settings, run_id=run.run_id, now=datetime.now(UTC)
+            )
+
+    plans = await run_in_thread(noted)
+    look.report.held += sum(Noted.GONE in plan.noted for plan in plans)
+    await emit_order_events(events_of(plans, look.settings))
 
 
 async def _compare_scan(

@@ -118,7 +118,8 @@ class ReconcileReport:
     """What one reconciliation found and mended; ``since`` (aware UTC) is where it began, None: all.
 
     ``read`` counts the orders that podOS gave, ``here`` those of them that the desk has, ``differ`` the
-    orders of the desk that differ. ``fixed`` counts what was mended of each difference.
+    orders of the desk that differ. ``fixed`` counts what was mended of each difference, ``held`` the
+    orders that are held from now on because podOS no longer lists them.
     """
 
     integration: str
@@ -131,6 +132,7 @@ class ReconcileReport:
     fixed: dict[Difference, int] = field(default_factory=lambda: dict.fromkeys(ALARMING, 0))
     brought: int = 0
     resent: int = 0
+    held: int = 0
     not_resent: str | None = None
     examples: dict[Difference, list[Finding]] = field(default_factory=dict)
     seconds: float = 0.0
@@ -161,6 +163,7 @@ class ReconcileReport:
             "fixed": {difference.value: count for difference, count in self.fixed.items()},
             "imported": self.brought,
             "tracking_resent": self.resent,
+            "vanished_held": self.held,
             "alarming": self.alarming,
             "examples": {
                 difference.value: [each.source_id for each in some]
@@ -179,7 +182,8 @@ class ReconcileReport:
         parts = [f"read {self.read}, {self.here} of them here"]
         parts += [f"differences: {', '.join(found)}" if found else "no differences"]
         if self.fix:
-            parts.append(f"imported {self.brought}, sent tracking again {self.resent}")
+            held = f", held {self.held} that podOS no longer lists" if self.held else ""
+            parts.append(f"imported {self.brought}, sent tracking again {self.resent}{held}")
         if self.not_resent:
             parts.append(self.not_resent)
         if self.alarming:

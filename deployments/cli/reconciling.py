@@ -45,7 +45,10 @@ def reconcile(
         str | None, typer.Option(help="First day, e.g. 2026-11-01; without it the First Import Date.")
     ] = None,
     fix: Annotated[
-        bool, typer.Option("--fix", help="Import what was missed, and send tracking again.")
+        bool,
+        typer.Option(
+            "--fix", help="Import what was missed, send tracking again, hold what podOS no longer lists."
+        ),
     ] = False,
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write every difference to this file.")

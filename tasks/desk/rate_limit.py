@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, select, update
 from tasks.desk.engine import reading, writing
 from tasks.desk.sql import insert_for
 from tasks.desk.tables import PACES
-from tasks.podos.throttling import Throttle, slowed_down, sped_up
+from tasks.desk.throttling import Throttle, slowed_down, sped_up
 
 
 def claim_slots(

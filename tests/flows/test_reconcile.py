@@ -16,6 +16,7 @@ from sqlalchemy import Engine, text
 
 from models.reconciling import Difference, ReconcileReport
 from models.tables.runs import RunState
+from models.upstream import HELD_GONE
 from tasks.desk.browse import export_orders, find_order
 from tasks.desk.leases import HeldLease, LeaseHeldError
 from tasks.desk.run_history import list_runs
@@ -139,8 +140,11 @@ def test_fix_mends_what_is_safe_once_and_leaves_the_rest(connected: Connected, e
     fixed = reconcile(fix=True)
     again = reconcile(fix=True)
 
-    assert (fixed.brought, fixed.resent, fixed.alarming) == (1, 2, 0)
-    assert (again.brought, again.resent, again.alarming) == (0, 0, 0)
+    assert (fixed.brought, fixed.resent, fixed.held, fixed.alarming) == (1, 2, 1, 0)
+    assert (again.brought, again.resent, again.held, again.alarming) == (0, 0, 0, 0)
+    gone = find_order(engine, ids["gone"])
+    assert (gone.order["folder"], gone.order["hold_reason"]) == ("Needs Attention", HELD_GONE)
+    assert [change.kind for change in gone.changes] == ["status"]
     assert changed(before, again) == {
         "refunded_there": 1,
         "frozen_there": 1,
@@ -158,13 +162,23 @@ def test_fix_mends_what_is_safe_once_and_leaves_the_rest(connected: Connected, e
     untouched = {order["id"]: order for order in export_orders(engine) if order["id"] in kept}
     moved = {id_ for id_, order in untouched.items() if order != kept[id_]}
     assert {str(kept[id_]["source_id"]) for id_ in moved} == {
-        ids[kind] for kind in ("lost", "failed", "waiting")
+        ids[kind] for kind in ("lost", "failed", "waiting", "gone")
     }
     runs = [run for run in list_runs(engine) if run.kind == "reconcile"]
     assert [(run.state, run.counts["imported"]) for run in runs] == [
         (RunState.COMPLETED, 0),
         (RunState.COMPLETED, 1),
     ]
+
+
+def test_a_podos_that_lists_nothing_holds_nothing(connected: Connected, engine: Engine) -> None:
+    connected.check()
+    for order in connected.sandbox.store.all():
+        connected.sandbox.store.remove(order["id"])
+    report = reconcile(fix=True)
+    assert report.counts[Difference.NOT_FOUND_THERE] > 100
+    assert report.held == 0
+    assert not any(order["hold_reason"] == HELD_GONE for order in export_orders(engine))
 
 
 def test_an_order_that_no_check_could_have_read_is_not_missed(connected: Connected) -> None:

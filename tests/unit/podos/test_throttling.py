@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tasks.podos.throttling import NO_LIMIT_PER_SECOND, SLOWEST_PER_SECOND, Throttle, slowed_down, sped_up
+from tasks.desk.throttling import NO_LIMIT_PER_SECOND, SLOWEST_PER_SECOND, Throttle, slowed_down, sped_up
 
 NOW = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
