@@ -30,6 +30,7 @@ from deployments.cli import (
     shipping,
     sync,
     system,
+    tokens,
     watching,
     web,
 )
@@ -60,6 +61,7 @@ TOPICS = (
     history,
     watching,
     alerting,
+    tokens,
     privacy,
 )
 

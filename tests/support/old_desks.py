@@ -28,6 +28,7 @@ EXAMPLES: dict[str, Any] = {
     "import_runs.counts": '{"imported": 3}',
     "backfill_windows.state": "done",
     "rules.event": "order_imported",
+    "api_tokens.scope": "read",
 }
 """Values that the program itself would write, where any text would not do. A new table needs none here unless
 its columns take certain words only and have no default."""
