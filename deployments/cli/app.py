@@ -31,6 +31,7 @@ from deployments.cli import (
     shipping,
     sync,
     system,
+    tokens,
     watching,
     web,
 )
@@ -62,6 +63,7 @@ TOPICS = (
     history,
     watching,
     alerting,
+    tokens,
     privacy,
 )
 

@@ -7,12 +7,14 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from deployments.stack.asgi import Application
+from deployments.stack.asgi import Application, Receive, Scope, Send, is_at_or_below
 from deployments.web import floor, order, orders, scan, sheets, shipments
+from deployments.web.api.app import create_api
 from deployments.web.guards import BodyLimit, HostCheck, NoCrossSiteWrites, PasswordCheck, SafeHeaders
 from deployments.web.pages import HERE, Handler, handled, not_there
 from deployments.web.site import Site
 
+API = "/api"
 READS: dict[str, Handler] = {
     "/": floor.show,
     "/orders": orders.show,
@@ -43,7 +45,7 @@ WRITES: dict[str, Handler] = {
 def create_app(
     site: Site, *, hosts: frozenset[str] = frozenset(), password: str | None = None
 ) -> Application:
-    """Return the pages behind their guards.
+    """Return the pages and the HTTP API, each behind its guards.
 
     Args:
         site: the desk.
@@ -58,4 +60,14 @@ def create_app(
     pages = Starlette(routes=routes, exception_handlers={HTTPException: not_there})
     pages.state.site = site
     guarded = BodyLimit(PasswordCheck(NoCrossSiteWrites(pages), password))
-    return SafeHeaders(HostCheck(guarded, hosts))
+    return SafeHeaders(HostCheck(_beside(create_api(site), guarded), hosts))
+
+
+def _beside(api: Application, pages: Application) -> Application:
+    """Return both as one; the API asks for a token always, and for no other password."""
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        is_api = scope["type"] == "http" and is_at_or_below(scope["path"], API)
+        await (api if is_api else pages)(scope, receive, send)
+
+    return application

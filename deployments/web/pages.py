@@ -113,11 +113,16 @@ def _answered(handler: Handler, visit: Visit) -> Response:
     except AppError as error:
         return refused(visit, error)
     except Exception as error:  # noqa: BLE001 - the last stop: a traceback quotes values of orders
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{Path(frame.filename).name}, line {frame.lineno}"
-        logger.error("unexpected %s in %s", type(error).__name__, place)  # noqa: TRY400
-        text = f"An unexpected {type(error).__name__} in {place}. Nothing more was done: go back and look."
+        text = f"{logged(error)} Nothing more was done: go back and look."
         return visit.page("trouble.html", status=500, title="That did not work", text=text)
+
+
+def logged(error: Exception) -> str:
+    """Log where something unexpected happened, and return it as a sentence without any value."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(frame.filename).name}, line {frame.lineno}"
+    logger.error("unexpected %s in %s", type(error).__name__, place)
+    return f"An unexpected {type(error).__name__} in {place}."
 
 
 def refused(visit: Visit, error: AppError) -> Response:

@@ -1,3 +1,3 @@
 """The desk's schema, step by step. ``HEAD`` is the newest step that this program knows."""
 
-HEAD = "0014"
+HEAD = "0015"

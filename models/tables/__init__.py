@@ -7,6 +7,7 @@ from models.tables.changes import OrderChange
 from models.tables.edits import OrderEdit
 from models.tables.orders import Folder, Order, OrderHistory, OrderItem, RejectedOrder
 from models.tables.outbox import Handover, Shipment
+from models.tables.people import ApiToken, ShipmentRequest
 from models.tables.rules import FulfillerMap, Rule, RuleEventRow
 from models.tables.runs import Backfill, BackfillWindow, ImportRun, Lease, RequestPace, ScanMark
 from models.tables.watches import WatchRow
@@ -14,6 +15,7 @@ from models.tables.watches import WatchRow
 metadata: MetaData = SQLModel.metadata
 
 __all__ = [
+    "ApiToken",
     "Backfill",
     "BackfillWindow",
     "Folder",
@@ -32,6 +34,7 @@ __all__ = [
     "RuleEventRow",
     "ScanMark",
     "Shipment",
+    "ShipmentRequest",
     "WatchRow",
     "metadata",
 ]

@@ -9,6 +9,7 @@ from models.tables.changes import OrderChange
 from models.tables.edits import OrderEdit
 from models.tables.orders import Folder, Order, OrderHistory, OrderItem, RejectedOrder
 from models.tables.outbox import Handover, ProductionState, Shipment
+from models.tables.people import ApiToken, ShipmentRequest
 from models.tables.rules import FulfillerMap, Rule, RuleEventRow
 from models.tables.runs import Backfill, BackfillWindow, ImportRun, Lease, RequestPace, ScanMark
 from models.tables.watches import WatchRow
@@ -37,5 +38,7 @@ REJECTED = _table(RejectedOrder)
 RULES = _table(Rule)
 RUNS = _table(ImportRun)
 SHIPMENTS = _table(Shipment)
+SHIPMENT_REQUESTS = _table(ShipmentRequest)
+TOKENS = _table(ApiToken)
 WATCHES = _table(WatchRow)
 WINDOWS = _table(BackfillWindow)

@@ -13,6 +13,7 @@ from tasks.desk.engine import writing
 from tasks.desk.errors import DeskRefusedError
 from tasks.desk.references import Match, desk_id_of, find_by_desk_id, find_by_number, resolve
 from tasks.tracking.carriers import tracking_address
+from tasks.tracking.requests_store import Done, ShipmentRequestKey, claim, finish
 from tasks.tracking.shipment_file import FileRow, read_rows
 from tasks.tracking.store import Added, add_shipments, integrations_of
 from tasks.tracking.tables import BadRow
@@ -51,6 +52,7 @@ def take_one(
     overwrite: bool,
     now: datetime,
     reading: ShipmentReading = DEFAULT_READING,
+    by: str = "",
 ) -> Taken:
     """Take one shipment into the desk.
 
@@ -60,6 +62,7 @@ def take_one(
         overwrite: let it replace another tracking that podOS shows.
         now: aware.
         reading: the form of its date.
+        by: who takes it in, for the history; empty: a command.
 
     Raises:
         DeskRefusedError: the order is unknown or named ambiguously, or a value is not usable.
@@ -67,12 +70,54 @@ def take_one(
     Safe to repeat: the same order, courier and code is one shipment.
     """
     with writing(engine) as connection:
-        (order_id,) = resolve(connection, [row.order])
-        try:
-            shipment = _shipment(row, order_id, reading.date_format, overwrite=overwrite)
-        except UnfitShipmentError as error:
-            raise DeskRefusedError(str(error)) from None
-        return _taken(connection, add_shipments(connection, [shipment], now=now), [])
+        return _take(connection, row, reading, overwrite=overwrite, now=now, by=by)
+
+
+def take_requested(
+    engine: Engine,
+    row: FileRow,
+    request: ShipmentRequestKey,
+    *,
+    overwrite: bool,
+    now: datetime,
+    by: str,
+    reading: ShipmentReading = DEFAULT_READING,
+) -> Taken:
+    """Take the shipment of a request into the desk; the same request again gets the same answer.
+
+    The shipment and the key are written in one transaction: after a crash both are there or neither.
+
+    Args:
+        engine: the desk.
+        row: what was asked for.
+        request: by which it is known again.
+        overwrite: let it replace another tracking that podOS shows.
+        now: aware.
+        by: who asks, for the history.
+        reading: the form of its date.
+
+    Raises:
+        KeyReusedError: the key was used for another request.
+        DeskRefusedError: the order is unknown or named ambiguously, or a value is not usable.
+    """
+    with writing(engine) as connection:
+        if done := claim(connection, request, now=now):
+            names = integrations_of(connection, [done.shipment_id])
+            return Taken([done.shipment_id], int(done.added), int(not done.added), [], names)
+        taken = _take(connection, row, reading, overwrite=overwrite, now=now, by=by)
+        finish(connection, request, Done(taken.shipment_ids[0], bool(taken.added)))
+        return taken
+
+
+def _take(
+    connection: Connection, row: FileRow, reading: ShipmentReading, *, overwrite: bool, now: datetime, by: str
+) -> Taken:
+    (order_id,) = resolve(connection, [row.order])
+    try:
+        shipment = _shipment(row, order_id, reading.date_format, overwrite=overwrite)
+    except UnfitShipmentError as error:
+        raise DeskRefusedError(str(error)) from None
+    return _taken(connection, add_shipments(connection, [shipment], now=now, by=by), [])
 
 
 def take_file(

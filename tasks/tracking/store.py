@@ -28,16 +28,20 @@ class Added(NamedTuple):
     new: set[int]
 
 
-def add_shipments(connection: Connection, shipments: Sequence[NewShipment], *, now: datetime) -> Added:
+def add_shipments(
+    connection: Connection, shipments: Sequence[NewShipment], *, now: datetime, by: str = ""
+) -> Added:
     """Write shipments; one that the desk has (same order, courier and code) is left as it is.
 
     Args:
         connection: in a writing transaction.
         shipments: cleaned.
         now: aware.
+        by: who adds them, for the history; empty: a command or a file.
 
     Safe to repeat: nothing is added twice.
     """
+    who = f" ({by})" if by else ""
     insert = insert_for(connection)
     new: list[tuple[int, int, str]] = []
     for part in chunks(shipments):
@@ -46,7 +50,7 @@ def add_shipments(connection: Connection, shipments: Sequence[NewShipment], *, n
         returned = statement.returning(SHIPMENTS.c.id, SHIPMENTS.c.order_id, SHIPMENTS.c.courier)
         new += [tuple(row) for row in connection.execute(returned)]
     history = [
-        (order_id, "shipped", f"shipment {id_} by {courier} waits for podOS")
+        (order_id, "shipped", f"shipment {id_} by {courier} waits for podOS{who}")
         for id_, order_id, courier in sorted(new)
     ]
     add_history(connection, history, at=now)

@@ -20,6 +20,7 @@ HOSTILE = (
 )
 PLAIN = "plain"
 KEPT = {
+    "api_tokens": {"scope"},
     "alembic_version": {"version_num"},
     "backfill_windows": {"state", "flow_run_id"},
     "fulfiller_maps": {"map", "definition"},

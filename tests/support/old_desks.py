@@ -29,6 +29,7 @@ EXAMPLES: dict[str, Any] = {
     "backfill_windows.state": "done",
     "production_states.status": "processing",
     "rules.event": "order_imported",
+    "api_tokens.scope": "read",
 }
 """Values that the program itself would write, where any text would not do. A new table needs none here unless
 its columns take certain words only and have no default."""

@@ -24,11 +24,13 @@ from deployments.cli.output import HarmlessOutput
 from deployments.stack.environment import ROOT
 from models.maps import MapForm, MapKind, Missing
 from models.rules import RuleForm
+from models.tables.people import Scope
 from models.tables.runs import RunState
 from tasks.delivery.handovers import queue_orders
 from tasks.desk.browse import export_orders
 from tasks.desk.engine import writing
 from tasks.desk.history import add_history
+from tasks.people.tokens_store import add_token
 from tasks.rules.maps_store import save_maps
 from tasks.rules.store import save_rules
 from tasks.text_cells import from_csv_cell
@@ -72,6 +74,7 @@ WALKED: dict[str, list[str]] = {
     "rules test": ["rules", "test", "{rules}", "--order", "{id}"],
     "maps show": ["maps", "show"],
     "maps test": ["maps", "test", "acme", "--order", "{id}"],
+    "tokens": ["tokens"],
     "privacy erase": ["privacy", "erase", "{id}", "--dry-run", "--force"],
 }
 ENDS_WITH = {"status": 1, "outbox cancel": 2}  # a desk in trouble; an order that has left
@@ -98,6 +101,7 @@ WITH_PREFECT = {
 SHOW_NO_TEXT = {
     *("copy-to", "backup", "restore", "folders add", "folders rename", "folders delete"),
     *("rules load", "rules on", "rules off", "maps load"),
+    *("tokens add", "tokens revoke"),
 }
 """These show counts, and what was typed at them."""
 
@@ -123,6 +127,7 @@ def full(cli_engine: Engine) -> Engine:
         cli_engine, [RuleForm.model_validate({"name": "Hostile", "event": "order imported"} | conditions)]
     )
     kinds = (MapKind.PRINT_LOCATION, MapKind.PRINT_SKU, MapKind.SHIPPING_METHOD)
+    add_token(cli_engine, "x", Scope.READ, now=IMPORTED)
     save_maps(cli_engine, [MapForm(fulfiller="acme", map=kind, missing=Missing.STOP) for kind in kinds])
     return cli_engine
 

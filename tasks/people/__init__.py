@@ -1,0 +1,1 @@
+"""Who works with the desk from outside: API tokens."""
