@@ -10,7 +10,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from deployments.web.pages import Visit, shown
+from deployments.web.pages import Visit, number_of, shown
 from deployments.web.site import BY, react, tell_shipments
 from models.carriers import TRACKING_ADDRESSES
 from models.edits import ITEM_FIELDS, ORDER_FIELDS, Edit, Edited
@@ -23,6 +23,7 @@ from tasks.editing.policy import EditConflictError, EditError
 from tasks.editing.store import edit_order, needs_of, undo_edit
 from tasks.fulfilment.store import handovers_of
 from tasks.imports.review import having_them, keep_ours, take_theirs
+from tasks.production.store import mark_printed, statuses_of
 from tasks.tracking.intake import Taken, take_one
 from tasks.tracking.shipment_file import FileRow
 from tasks.tracking.shipment_list import shipments_of
@@ -69,6 +70,7 @@ def show(visit: Visit, *, error: str = "", status: int = 200) -> Response:
         typed=typed,
         shipments=shipments_of(visit.site.engine, order_id),
         handovers=handovers_of(visit.site.engine, order_id),
+        production=statuses_of(visit.site.engine, order_id),
         folders=list_folders(visit.site.engine),
         fulfillers=visit.site.fulfillers,
         couriers=sorted(TRACKING_ADDRESSES),
@@ -192,11 +194,10 @@ def _position(visit: Visit, order: Mapping[str, Any]) -> int | None:
     text = visit.field("item")
     if not text:
         return None
-    if not (text.isascii() and text.isdecimal() and len(text) < 10) or not 0 < int(text) <= len(
-        order["items"]
-    ):
-        raise EditError(f"the order has no such item: it has {len(order['items'])}")
-    return int(text)
+    position, count = number_of(text), len(order["items"])
+    if position is None or not 0 < position <= count:
+        raise EditError(f"the order has no such item: it has {count}")
+    return position
 
 
 def _present(order: Mapping[str, Any], position: int | None) -> dict[str, str | None]:
@@ -262,6 +263,14 @@ def add_shipment(visit: Visit, order_id: int) -> Taken:
     taken = take_one(visit.site.engine, row, overwrite=force, now=datetime.now(UTC), reading=reading)
     tell_shipments(taken.integrations)
     return taken
+
+
+def printed(visit: Visit) -> Response:
+    """Note that the order is printed, and let podOS be told."""
+    _detail(visit)
+    new, integrations = mark_printed(visit.site.engine, [desk_reference(_id(visit))], now=datetime.now(UTC))
+    tell_shipments(integrations)
+    return visit.go(f"/orders/{_id(visit)}", "it is printed" if new else "it was printed already")
 
 
 def take(visit: Visit) -> Response:

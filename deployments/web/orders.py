@@ -8,19 +8,19 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from deployments.web.pages import Visit
-from deployments.web.site import BY, react, tell_queued
+from deployments.web.pages import Visit, number_of
+from deployments.web.site import BY, react, tell_queued, tell_shipments
 from tasks.desk.browse import OrderSummary, list_orders
 from tasks.desk.errors import DeskRefusedError
 from tasks.desk.folders import list_folders, move_orders
 from tasks.desk.references import desk_reference
 from tasks.desk.search import OrderFilter
 from tasks.fulfilment.store import find_orders, hold_order, queue_by_hand, release_order
+from tasks.production.store import mark_printed
 
 PAGE_SIZE = 50
 MAX_SELECTED = 500
 _FILTERS = ("folder", "search", "status", "country", "since", "changed")
-_LARGEST_ID = 2**63 - 1
 
 
 def show(visit: Visit, *, error: str = "", status: int = 200) -> Response:
@@ -74,9 +74,10 @@ def _day(text: str) -> datetime | None:
 def _number(text: str, name: str) -> int | None:
     if not text:
         return None
-    if not (text.isascii() and text.isdecimal()) or len(text) > 19 or int(text) > _LARGEST_ID:
+    number = number_of(text)
+    if number is None:
         raise DeskRefusedError(f"{name} is no number of this list: begin with the newest orders")
-    return int(text)
+    return number
 
 
 def selected(visit: Visit) -> list[int]:
@@ -112,6 +113,18 @@ def release(visit: Visit) -> Response:
 def send(visit: Visit) -> Response:
     """Queue the selected orders for a fulfiller; sending starts at once where a Prefect server runs."""
     return _done(visit, _send)
+
+
+def printed(visit: Visit) -> Response:
+    """Note that the selected orders are printed, and let podOS be told."""
+    return _done(visit, _printed)
+
+
+def _printed(visit: Visit) -> str:
+    references = [desk_reference(id_) for id_ in selected(visit)]
+    new, integrations = mark_printed(visit.site.engine, references, now=datetime.now(UTC))
+    tell_shipments(integrations)
+    return f"{_orders(len(new))} noted as printed"
 
 
 def _move(visit: Visit) -> str:

@@ -27,6 +27,8 @@ from tasks.desk.errors import DeskError, DeskRefusedError
 logger = logging.getLogger(__name__)
 HERE = Path(__file__).parent
 _LONGEST_ADDRESS = 4000
+_MOST_DIGITS = 18
+"""Of a number that every database can hold as an id."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,12 @@ async def not_there(request: Request, error: Exception) -> Response:
     page = visit.page("trouble.html", status=status, title=titles.get(status, "Not possible"), text=text)
     page.headers.update(headers)
     return page
+
+
+def number_of(text: str) -> int | None:
+    """Return the number that a form or an address holds, None where it holds none that an id can be."""
+    is_number = text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
+    return int(text) if is_number else None
 
 
 def shown(value: object) -> str:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from starlette.responses import Response
 
 from deployments.web.order import add_shipment
-from deployments.web.pages import Visit
+from deployments.web.pages import Visit, number_of
 from deployments.web.site import react
 from models.carriers import TRACKING_ADDRESSES
 from tasks.desk.browse import order_by_id
@@ -24,12 +24,12 @@ from tasks.visible_text import visible
 LAST = 10
 _MAX_CHOICES = 9
 _MAX_LENGTH = 300
-_MAX_DIGITS = 18
+_LONGEST_DONE = 200
 
 
 def show(visit: Visit, *, error: str = "", status: int = 200, choices: list[Match] | None = None) -> Response:
     """Show the box to scan into: for an order, or for the tracking of one that was scanned."""
-    order_id = _number(_given(visit, "id"))
+    order_id = number_of(_given(visit, "id"))
     detail = order_by_id(visit.site.engine, order_id) if order_id else None
     with reading(visit.site.engine) as connection:
         done = {shipment.id: shipment for shipment in get_shipments(connection, _done(visit))}
@@ -54,7 +54,7 @@ def take(visit: Visit) -> Response:
     text = visible(visit.field("code"))
     if not text or len(text) > _MAX_LENGTH:
         return show(visit, error="scan an order number or a tracking code", status=400)
-    order_id = _number(_given(visit, "id"))
+    order_id = number_of(_given(visit, "id"))
     if order_id and order_by_id(visit.site.engine, order_id) and not (other := _other_order(visit, text)):
         return _ship(visit, order_id)
     matches = [other] if order_id and other else _orders_called(visit, text)
@@ -95,7 +95,7 @@ def _ship(visit: Visit, order_id: int) -> Response:
 
 def undo(visit: Visit) -> Response:
     """Void a shipment that was scanned by mistake."""
-    shipment_id = _number(visit.field("shipment"))
+    shipment_id = number_of(visit.field("shipment"))
     if shipment_id is None:
         return show(visit, error="that is no shipment", status=400)
     void_shipment(visit.site.engine, shipment_id, now=datetime.now(UTC))
@@ -113,10 +113,5 @@ def _carried(visit: Visit, **changes: str) -> dict[str, str]:
 
 
 def _done(visit: Visit) -> list[int]:
-    numbers = (_number(part) for part in _given(visit, "done")[: LAST * (_MAX_DIGITS + 1)].split(","))
+    numbers = (number_of(part) for part in _given(visit, "done")[:_LONGEST_DONE].split(","))
     return list(dict.fromkeys(number for number in numbers if number))[:LAST]
-
-
-def _number(text: str) -> int | None:
-    is_number = text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS
-    return int(text) if is_number else None

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from starlette.responses import Response
 
-from deployments.web.pages import Visit
+from deployments.web.pages import Visit, number_of
 from deployments.web.site import react, tell_queued, tell_shipments
 from models.tables.outbox import OutboxState
 from tasks.desk.engine import reading
@@ -16,7 +16,6 @@ from tasks.tracking.shipment_list import list_shipments
 from tasks.tracking.store import integrations_of, resend_shipments, void_shipment
 
 LISTED = 50
-_MAX_DIGITS = 18
 
 
 def show(visit: Visit) -> Response:
@@ -76,17 +75,15 @@ def _ids(visit: Visit) -> list[int] | None:
     given = visit.fields("id")
     if visit.field("all_failed"):
         return None
-    if not given or not all(
-        text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS for text in given
-    ):
+    ids = [number for text in given if (number := number_of(text)) is not None]
+    if not ids or len(ids) < len(given):
         raise DeskRefusedError("that names nothing in the outbox: go back and choose again")
-    return [int(text) for text in given]
+    return ids
 
 
 def _back(visit: Visit, *said: str) -> Response:
-    order = visit.field("back")
-    is_order = order.isascii() and order.isdecimal() and len(order) <= _MAX_DIGITS
-    return visit.go(f"/orders/{order}" if is_order else "/shipments", *said, react(visit.site))
+    order_id = number_of(visit.field("back"))
+    return visit.go(f"/orders/{order_id}" if order_id else "/shipments", *said, react(visit.site))
 
 
 def _count(count: int, word: str) -> str:

@@ -222,3 +222,12 @@ def test_the_code_on_a_sheet_is_one_that_hand_scanners_read(order_id: int) -> No
     width = re.search(r"width='(\d+)'", unquote(qr_of(order_id)))
     assert width
     assert int(width[1]) >= 3 * (21 + 2 * 4)
+
+
+def test_an_order_is_noted_as_printed_once(client: PageClient, desk: Engine) -> None:
+    insert_order(desk, order_number="A-1")
+    assert "it is printed" in client.post("/orders/1/printed").text
+    again = client.post("/orders/1/printed").text
+    assert "it was printed already" in again
+    assert "<td>printed<td>waiting" in again
+    assert [entry.event for entry in find_order(desk, "A-1").history] == ["imported", "printed"]

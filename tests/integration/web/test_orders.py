@@ -16,6 +16,7 @@ from models.rules import RuleForm
 from models.watching import Plans
 from tasks.desk.browse import find_order
 from tasks.desk.deadlines import deadline_of
+from tasks.production.store import list_statuses
 from tasks.rules.store import save_rules
 from tests.support.builders import fill_folder, insert_order, insert_run, insert_shipment
 from tests.support.pages import PageClient
@@ -248,3 +249,14 @@ def test_prefect_is_asked_once_a_minute(desk: Engine) -> None:
         assert site.fulfillers == ["acme"]
     assert asked == [0.0, 61.0]
     assert Site(desk).fulfillers is None
+
+
+def test_selected_orders_are_noted_as_printed_all_or_none(client: PageClient, desk: Engine) -> None:
+    insert_order(desk)
+    insert_order(desk)
+    insert_order(desk, podos_status="refunded")
+    refused = client.post("/orders/printed", data={"order": ["1", "3"]})
+    assert (refused.status_code, "was refunded" in refused.text) == (400, True)
+    assert list(list_statuses(desk)) == []
+    assert "2 orders noted as printed" in client.post("/orders/printed", data={"order": ["1", "2"]}).text
+    assert [row.status for row in list_statuses(desk)] == ["printed"] * 2
