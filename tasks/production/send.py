@@ -83,6 +83,7 @@ async def tell_all(client: PodosClient, run: ProductionRun) -> None:
                 await _tell(client, run, due)
             else:
                 run.report.would_send += len(due)
+                run.report.counts[OutboxState.WAITING] += len(due)
     except ProductionRefusedError as refusal:
         run.report.refused = str(refusal)
         void_waiting(run.engine, name, str(refusal))

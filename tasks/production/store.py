@@ -23,7 +23,7 @@ from tasks.desk.tables import ORDERS, PRODUCTION
 from tasks.production.policy import statuses_before
 
 _WORDS = {
-    OutboxState.SENT: "podOS was told: {}",
+    OutboxState.SENT: "podOS was told {}",
     OutboxState.ALREADY_THERE: "podOS shows it as {} already",
     OutboxState.FAILED: "podOS was not told {}",
     OutboxState.SUPERSEDED: "podOS is not told {}",

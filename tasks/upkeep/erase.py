@@ -30,7 +30,17 @@ from models.tables.outbox import OutboxState, erased_code
 from models.upstream import ChangeKind, ChangeState
 from tasks.desk.engine import reading, writing
 from tasks.desk.history import add_history
-from tasks.desk.tables import CHANGES, EDITS, HANDOVERS, HISTORY, ITEMS, ORDERS, REJECTED, SHIPMENTS
+from tasks.desk.tables import (
+    CHANGES,
+    EDITS,
+    HANDOVERS,
+    HISTORY,
+    ITEMS,
+    ORDERS,
+    PRODUCTION,
+    REJECTED,
+    SHIPMENTS,
+)
 from tasks.upkeep.finished import is_finished
 
 PERSONAL = (
@@ -40,7 +50,7 @@ PERSONAL = (
 """Columns of table ``orders``; the country stays, for statistics."""
 PLAIN_EVENTS = (
     *("moved", "queued", "handed over", "released", "shipped", "voided", "needs attention", "erased"),
-    *("changed in podOS", "change settled"),
+    *("changed in podOS", "change settled", "printed"),
 )
 """History in words of this program, with names of folders, rules and fulfillers and with ids only."""
 WORDED = (("shipped", "% by %"), ("handed over", "% as %"), ("needs attention", "%(%"))
@@ -229,11 +239,13 @@ def _blank_outbox(connection: Connection, ids: Sequence[int]) -> None:
             state=case((waits, OutboxState.FAILED.value), else_=HANDOVERS.c.state),
         )
     )
+    worded = and_(PRODUCTION.c.order_id.in_(ids), PRODUCTION.c.reason.is_not(None))
+    connection.execute(update(PRODUCTION).where(worded).values(reason=ERASED))
 
 
 def _blank_history(connection: Connection, ids: Sequence[int]) -> None:
     """Blank what people, rules, podOS and fulfillers worded: nobody knows what stands in it."""
-    sent = and_(HISTORY.c.event == "tracking", HISTORY.c.text.not_like("%: %"))
+    sent = and_(HISTORY.c.event.in_(("tracking", "production")), HISTORY.c.text.not_like("%: %"))
     free = and_(HISTORY.c.event.not_in(PLAIN_EVENTS), ~sent)
     worded = [and_(HISTORY.c.event == event, HISTORY.c.text.like(text)) for event, text in WORDED]
     wanted = and_(or_(free, *worded), HISTORY.c.text != ERASED)

@@ -100,7 +100,7 @@ def test_each_order_is_told_once_and_the_desk_knows_it(desk: Engine, sandbox: Sa
         lines = connection.execute(
             text("SELECT text FROM order_history WHERE event = 'production'")
         ).scalars()
-        assert set(lines) == {"podOS was told: processing"}
+        assert set(lines) == {"podOS was told processing"}
     assert known == ["processing"]
     assert tell(desk, sandbox).pending == 0
     assert patches(sandbox) == 12
@@ -192,7 +192,8 @@ def test_a_refusal_after_others_were_taken_fails_the_run_and_keeps_the_rest(
 
 def test_read_only_mode_tells_nothing(desk: Engine, sandbox: Sandbox) -> None:
     fill(desk, sandbox)
-    assert tell(desk, sandbox, read_only=True).would_send == 12
+    report = tell(desk, sandbox, read_only=True)
+    assert report.one_line() == "read-only mode: 12 pending, would send 12"
     assert (patches(sandbox), states(desk)) == (0, ["waiting"] * 12)
 
 

@@ -342,3 +342,25 @@ def test_a_person_is_asked_first(
         assert desk_command("privacy", "erase", "A-1").code == code
         (order,) = export_orders(cli_engine)
         assert (order["email"] is None) == answer
+
+
+def test_what_podos_said_of_production_goes_and_what_it_was_told_stays(desk: Engine) -> None:
+    order_id = insert_order(desk)
+    reasons = {"processing": None, "printed": "podOS did not accept the status: Ada Lovelace"}
+    for status, reason in reasons.items():
+        columns, values = "order_id, status, state, reason", ":id, :status, :state, :reason"
+        insert = f"INSERT INTO production_states ({columns}) VALUES ({values})"
+        state = "failed" if reason else "sent"
+        run(desk, insert, id=order_id, status=status, state=state, reason=reason)
+    with writing(desk) as connection:
+        lines = [(order_id, "production", "podOS was told processing"), (order_id, "printed", "printed")]
+        lines.append((order_id, "production", f"podOS was not told printed: {reasons['printed']}"))
+        add_history(connection, lines, at=NOW)
+    erase(desk, order_id)
+    assert rows(desk, "SELECT status, reason FROM production_states ORDER BY id") == [
+        ("processing", None),
+        ("printed", "personal data erased"),
+    ]
+    texts = [row[0] for row in rows(desk, "SELECT text FROM order_history ORDER BY id")]
+    told = [text for text in texts if "printed" in text or "told" in text]
+    assert told == ["podOS was told processing", "printed"]
