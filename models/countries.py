@@ -59,6 +59,14 @@ def country_code(text: str) -> str | None:
     return _code_of(text) if len(text) <= _LONGEST else None
 
 
+def country_name(code: str) -> str:
+    """Return the English name of a two-letter code; the code itself where it is none."""
+    country = pycountry.countries.get(alpha_2=code)
+    if country is None:
+        return "Kosovo" if code == KOSOVO else code
+    return str(getattr(country, "common_name", country.name))
+
+
 @lru_cache(maxsize=4096)
 def _code_of(text: str) -> str | None:
     return _codes().get(_key(text))

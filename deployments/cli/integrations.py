@@ -191,15 +191,16 @@ def settings(name: Name = "default", *, as_json: AsJson = False) -> None:
 
 def _show(fields: dict[str, Any]) -> None:
     from models.blocks import Integration
+    from models.countries import country_name
 
     titles = {key: field.title or key for key, field in Integration.model_fields.items()}
     country_filter = fields["country_filter"]
-    countries = ", ".join(country_filter["countries"]) or "Select All"
+    countries = ", ".join(f"{code} ({country_name(code)})" for code in country_filter["countries"])
     words = {
         **fields,
         "statuses": ", ".join(fields["statuses"]),
         "sync_tracking": "on" if fields["sync_tracking"] else "off",
-        "country_filter": f"{country_filter['mode']}: {countries}",
+        "country_filter": f"{country_filter['mode']}: {countries or 'Select All'}",
         "first_import_date": fields["first_import_date"] or "from the beginning",
         "couriers": ", ".join(f"{code}: {shown}" for code, shown in fields["couriers"].items())
         or "as they are",

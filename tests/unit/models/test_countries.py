@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.countries import COUNTRIES, country_code
+from models.countries import COUNTRIES, country_code, country_name
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,13 @@ def test_no_long_text_in_place_of_a_country_is_remembered() -> None:
     remembered = countries._code_of.cache_info().currsize
     assert country_code("GB" * 100_000) is None
     assert countries._code_of.cache_info().currsize == remembered
+
+
+def test_every_code_has_a_name_that_leads_back_to_it() -> None:
+    assert (country_name("GB"), country_name("TW"), country_name("XK")) == (
+        "United Kingdom",
+        "Taiwan",
+        "Kosovo",
+    )
+    assert [code for code in COUNTRIES if country_code(country_name(code)) != code] == []
+    assert country_name("ZZ") == "ZZ"
