@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time
@@ -188,16 +187,11 @@ def _write_csv(
     rows: Rows = Rows.ORDERS,
     bom: bool = False,
 ) -> int:
-    from tasks.desk.export import CSV_COLUMNS, ITEM_COLUMNS, csv_line, item_lines
+    from tasks.desk.export import csv_text
 
-    if bom:
-        file.write("\ufeff")
-    writer = csv.writer(file)
-    writer.writerow(ITEM_COLUMNS if rows is Rows.ITEMS else CSV_COLUMNS)
     count = 0
-    for order in orders:
-        writer.writerows(item_lines(order) if rows is Rows.ITEMS else [csv_line(order)])
-        count += 1
+    for count, text in enumerate(csv_text(orders, by_item=rows is Rows.ITEMS, bom=bom)):  # noqa: B007 - one text more than orders
+        file.write(text)
     return count
 
 

@@ -20,6 +20,8 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import FlowRunSort
 
+from tasks.prefect_api.foreign_errors import in_own_words
+
 WORK_POOL = "desk"
 CHECK = "check-for-new-orders/check-for-new-orders"
 PLANNING_HORIZON = timedelta(minutes=10)
@@ -71,11 +73,12 @@ async def _is_swallowed(client: PrefectClient, deployment: DeploymentResponse, b
     return not await client.read_flow_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=due)))
 
 
-async def start_check() -> None:
-    """Start a check of all integrations now."""
+@in_own_words
+async def start_check(name: str) -> None:
+    """Start a check of all integrations now, as a run of this name."""
     async with get_client() as client:
         deployment = await client.read_deployment_by_name(CHECK)
-        await client.create_flow_run_from_deployment(deployment.id, name="check at the start")
+        await client.create_flow_run_from_deployment(deployment.id, name=name)
 
 
 async def next_check_at() -> datetime | None:

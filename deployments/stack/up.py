@@ -246,7 +246,7 @@ def _begin(*, at_once: bool) -> tuple[str, str]:
         has_integration = bool(await integration_names())
         is_started = at_once and has_integration
         if is_started:
-            await start_check()
+            await start_check("check at the start")
         return has_integration, is_started, await next_check_at()
 
     has_integration, is_started, next_at = asyncio.run(begun())

@@ -18,12 +18,14 @@ API = "/api"
 READS: dict[str, Handler] = {
     "/": floor.show,
     "/orders": orders.show,
+    "/orders/export.csv": orders.export,
     "/orders/{order_id:int}": order.show,
     "/scan": scan.show,
     "/sheets": sheets.show,
     "/shipments": shipments.show,
 }
 WRITES: dict[str, Handler] = {
+    "/check": floor.check,
     "/orders/move": orders.move,
     "/orders/hold": orders.hold,
     "/orders/release": orders.release,

@@ -10,11 +10,20 @@ from deployments.web.pages import Visit
 from models.settings import Environment
 from models.tables.orders import NEEDS_ATTENTION
 from tasks.desk.deadlines import due_orders
+from tasks.desk.errors import DeskRefusedError
 from tasks.desk.folders import list_folders
 from tasks.monitoring.health import spell
 from tasks.monitoring.status import read_status
 
 _LISTED = 12
+
+
+def check(visit: Visit) -> Response:
+    """Start a check of all integrations."""
+    if visit.site.check is None:
+        raise DeskRefusedError("there is no Prefect server to run it: start desk up, or run desk check")
+    visit.site.check()
+    return visit.go("/", "a check was started: look again in a minute")
 
 
 def show(visit: Visit) -> Response:
@@ -31,6 +40,7 @@ def show(visit: Visit) -> Response:
         status_now=status,
         folders=list_folders(engine),
         attention=NEEDS_ATTENTION,
+        can_check=visit.site.check is not None,
         late=late[:_LISTED],
         late_count=len(late),
         today=today[:_LISTED],

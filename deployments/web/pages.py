@@ -63,7 +63,9 @@ class Visit:
         """
         said = self.site.said(self.query("said"))
         path = self.request.url.path
-        html = TEMPLATES.get_template(template).render(path=path, said=said, error=error, **context)
+        html = TEMPLATES.get_template(template).render(
+            path=path, prefect=self.site.prefect, said=said, error=error, **context
+        )
         # A lone surrogate, which another program may have written, has no bytes.
         return HTMLResponse(html.encode("utf-8", "replace"), status)
 

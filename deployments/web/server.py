@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from deployments.stack.thread_server import served
 from deployments.stack.up import address_of
 from deployments.web.app import create_app
-from deployments.web.site import Site, plans_of_prefect
+from deployments.web.site import Site, check_by_prefect, plans_of_prefect
 from models.errors import AppError, ExitCode
 from models.settings import Environment
 from models.web_address import is_loopback
@@ -52,7 +52,13 @@ def serving(port: int, host: str = HOST, *, password: str | None) -> Iterator[st
     refuse_other_machines(host)
     settings = Environment()
     with opened_desk(settings.database_url()) as engine:
-        site = Site(engine, plans_of_prefect if settings.prefect_api_url else None)
+        prefect = settings.prefect_api_url.removesuffix("/").removesuffix("/api")
+        site = Site(
+            engine,
+            plans_of_prefect if prefect else None,
+            prefect=prefect,
+            check=check_by_prefect if prefect else None,
+        )
         pages = create_app(site, hosts=settings.allowed_hosts(), password=password)
         with served(pages, host, port, name="web"):
             yield address_of(host, port)

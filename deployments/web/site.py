@@ -30,6 +30,8 @@ class Site:
         engine: the desk.
         read_plans: asks the Prefect server; None: there is none.
         clock: seconds that only grow.
+        prefect: the address of Prefect's pages; empty: there are none.
+        check: starts a check of all integrations.
     """
 
     def __init__(
@@ -37,8 +39,13 @@ class Site:
         engine: Engine,
         read_plans: Callable[[], Plans | None] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        prefect: str = "",
+        check: Callable[[], None] | None = None,
     ) -> None:
         self.engine = engine
+        self.prefect = prefect
+        self.check = check
         self._ask = read_plans
         self._clock = clock
         self._plans: Plans | None = None
@@ -84,6 +91,17 @@ def plans_of_prefect() -> Plans | None:
     from tasks.monitoring.plans import read_plans
 
     return asyncio.run(read_plans())
+
+
+def check_by_prefect() -> None:
+    """Let the server of PREFECT_API_URL start a check.
+
+    Raises:
+        AppError: it can't be used.
+    """
+    from deployments.stack.planning import start_check
+
+    asyncio.run(start_check("check from the page"))
 
 
 def react(site: Site) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -145,6 +147,29 @@ def _list_of(value: Any) -> list[Any]:
 def exported_item(row: Mapping[Any, Any]) -> dict[str, Any]:
     """Return what is exported of an item, from the columns of table ``order_items``."""
     return {name: row[name] for name in _ITEM}
+
+
+def csv_text(
+    orders: Iterable[Mapping[str, Any]], *, by_item: bool = False, bom: bool = False
+) -> Iterator[str]:
+    """Give exported orders as CSV, an order at a time; memory stays flat.
+
+    Args:
+        orders: as ``exported_order`` returns them.
+        by_item: a line an item; False: a line an order, with its items as JSON.
+        bom: begin with the byte order mark that Excel looks for.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text)
+    if bom:
+        text.write("\ufeff")
+    writer.writerow(ITEM_COLUMNS if by_item else CSV_COLUMNS)
+    for order in orders:
+        writer.writerows(item_lines(order) if by_item else [csv_line(order)])
+        yield text.getvalue()
+        text.seek(0)
+        text.truncate()
+    yield text.getvalue()
 
 
 def csv_line(order: Mapping[str, Any]) -> list[str | int | float]:

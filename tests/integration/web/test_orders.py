@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import sqlite3
 from datetime import UTC, datetime, timedelta
@@ -260,3 +261,37 @@ def test_selected_orders_are_noted_as_printed_all_or_none(client: PageClient, de
     assert list(list_statuses(desk)) == []
     assert "2 orders noted as printed" in client.post("/orders/printed", data={"order": ["1", "2"]}).text
     assert [row.status for row in list_statuses(desk)] == ["printed"] * 2
+
+
+def test_all_that_fits_is_given_as_csv(client: PageClient, desk: Engine) -> None:
+    run_id = insert_run(desk)
+    for number in range(120):
+        insert_order(
+            desk, run_id=run_id, order_number=f"A-{number}", ship_country="GB" if number % 2 else "DE"
+        )
+    insert_order(desk, run_id=run_id, order_number="=1+1", ship_country="GB")
+    assert "/orders/export.csv?country=GB" in client.get("/orders?country=GB").text
+    answer = client.get("/orders/export.csv?country=GB")
+    assert answer.headers["content-disposition"] == 'attachment; filename="orders.csv"'
+    assert answer.headers["cache-control"] == "no-store"
+    lines = list(csv.DictReader(answer.content.decode("utf-8-sig").splitlines()))
+    assert [line["order_number"] for line in lines] == [f"A-{number}" for number in range(1, 120, 2)] + [
+        "'=1+1"
+    ]
+    assert client.get("/orders/export.csv?folder=nowhere").status_code == 400
+
+
+def test_a_check_is_started_from_the_floor(desk: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[bool] = []
+    plans = Plans(frozenset({"default"}), frozenset(), {})
+    site = Site(desk, lambda: plans, prefect="http://127.0.0.1:4200", check=lambda: started.append(True))
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    client = PageClient(create_app(site))
+    page = client.get("/").text
+    assert 'href="http://127.0.0.1:4200" rel="noreferrer noopener"' in page
+    assert "Check podOS now" in page
+    assert "a check was started" in client.post("/check").text
+    assert started == [True]
+    without = PageClient(create_app(Site(desk)))
+    assert "Check podOS now" not in without.get("/").text
+    assert without.post("/check").status_code == 400
