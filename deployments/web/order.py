@@ -268,7 +268,8 @@ def add_shipment(visit: Visit, order_id: int) -> Taken:
 def printed(visit: Visit) -> Response:
     """Note that the order is printed, and let podOS be told."""
     _detail(visit)
-    new, integrations = mark_printed(visit.site.engine, [desk_reference(_id(visit))], now=datetime.now(UTC))
+    references = [desk_reference(_id(visit))]
+    new, integrations = mark_printed(visit.site.engine, references, now=datetime.now(UTC), by=BY)
     tell_shipments(integrations)
     return visit.go(f"/orders/{_id(visit)}", "it is printed" if new else "it was printed already")
 

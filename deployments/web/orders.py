@@ -141,7 +141,7 @@ def printed(visit: Visit) -> Response:
 
 def _printed(visit: Visit) -> str:
     references = [desk_reference(id_) for id_ in selected(visit)]
-    new, integrations = mark_printed(visit.site.engine, references, now=datetime.now(UTC))
+    new, integrations = mark_printed(visit.site.engine, references, now=datetime.now(UTC), by=BY)
     tell_shipments(integrations)
     return f"{_orders(len(new))} noted as printed"
 

@@ -69,8 +69,16 @@ def queue_statuses(
     return new
 
 
-def mark_printed(engine: Engine, references: Sequence[str], *, now: datetime) -> tuple[list[int], set[str]]:
+def mark_printed(
+    engine: Engine, references: Sequence[str], *, now: datetime, by: str = "desk printed"
+) -> tuple[list[int], set[str]]:
     """Note that orders are printed, and let podOS be told. Safe to repeat.
+
+    Args:
+        engine: the desk.
+        references: orders by desk id, source id or order number.
+        now: aware.
+        by: who says so, for the history.
 
     Returns:
         The desk ids of the orders that were not noted before, and the integrations of all.
@@ -88,7 +96,7 @@ def mark_printed(engine: Engine, references: Sequence[str], *, now: datetime) ->
                     raise DeskRefusedError(f"order {row.order_number} was refunded in podOS: keep it back")
                 integrations.add(row.integration)
         new = queue_statuses(connection, ids, ProductionStatus.PRINTED, now=now)
-        add_history(connection, [(order_id, "printed", "printed") for order_id in new], at=now)
+        add_history(connection, [(order_id, "printed", f"noted ({by})") for order_id in new], at=now)
     return new, integrations
 
 

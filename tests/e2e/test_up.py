@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from deployments.sandbox.server import Sandbox, SandboxSettings
@@ -62,6 +63,11 @@ def test_the_sandbox_keeps_to_itself_and_commands_find_it(tmp_path: Path) -> Non
         "the first check", lambda: len(json.loads(system.run_desk("orders", "--json", **here).stdout)) > 5
     )
     assert system.run_desk("settings", "--json", **here).returncode == 0
+    own_page = {"Sec-Fetch-Site": "same-origin", "Origin": "null"}
+    asked = httpx.post(f"{lines[0].split()[1]}/check", headers=own_page, follow_redirects=True, timeout=60)
+    assert "a check was started" in asked.text
+    by_name = {"flow_runs": {"name": {"any_": ["check from the page"]}}}
+    wait_for("the check", lambda: system.api("POST", "/flow_runs/filter", by_name))
     real = system.run_desk("connect", "real", "--project", "real-123456", PODOS_API_TOKEN="x", **here)
     assert real.returncode == 2
     assert "invented orders" in real.stderr
@@ -73,6 +79,9 @@ def test_the_sandbox_keeps_to_itself_and_commands_find_it(tmp_path: Path) -> Non
     assert (data / "sandbox" / "desk.db").exists()
     settings = system.run_desk("settings", **here, PREFECT_SERVER_EPHEMERAL_ENABLED="false")
     assert "there is no integration 'default'" in settings.stderr
+    home = {"PREFECT_HOME": str(data / "sandbox" / "prefect"), "PREFECT_SERVER_EPHEMERAL_ENABLED": "false"}
+    kept = system.run_desk("settings", "--json", **here, **home)  # read from the files, without a server
+    assert json.loads(kept.stdout)["project"] == "sandbox-100001", kept.stderr
 
 
 def test_each_schedule_has_its_next_run_when_all_is_ready(tmp_path: Path) -> None:

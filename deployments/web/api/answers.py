@@ -165,6 +165,12 @@ class MovedAnswer(Answer):
     moved: int
 
 
+class PrintedAnswer(Answer):
+    """How many orders were noted as printed; one that was noted already is not counted."""
+
+    printed: int
+
+
 class ErrorAnswer(Answer):
     """Why not; nothing was done."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
@@ -16,10 +17,19 @@ from deployments.web.api.answers import (
     MovedAnswer,
     OneOrderAnswer,
     OrdersAnswer,
+    PrintedAnswer,
     ShipmentAnswer,
 )
 from deployments.web.api.errors import RequestError
-from deployments.web.api.forms import MAX_KEY_LENGTH, Form, MoveForm, NoQuery, OrdersQuery, ShipmentForm
+from deployments.web.api.forms import (
+    MAX_KEY_LENGTH,
+    Form,
+    MoveForm,
+    NoQuery,
+    OrdersQuery,
+    PrintedForm,
+    ShipmentForm,
+)
 from deployments.web.site import Site, react, tell_shipments
 from models.tables.people import Scope
 from tasks.desk.browse import export_orders, find_order
@@ -30,6 +40,7 @@ from tasks.desk.references import Match, candidates, find_each
 from tasks.desk.search import OrderFilter
 from tasks.people.random_secrets import digest_of
 from tasks.people.tokens_store import KnownToken
+from tasks.production.store import mark_printed
 from tasks.tracking.intake import take_requested
 from tasks.tracking.requests_store import ShipmentRequestKey
 from tasks.tracking.shipment_file import FileRow
@@ -146,6 +157,16 @@ def move(call: Call) -> dict[str, Any]:
     return {"moved": moved}
 
 
+def printed(call: Call) -> dict[str, Any]:
+    """Note that orders are printed, all of them or none; podOS is told where the integration is set to."""
+    wanted: PrintedForm = call.body
+    references = list(wanted.orders)
+    note = partial(mark_printed, call.site.engine, references, now=now(), by=call.token.by)
+    new, integrations = _checked("orders", note)
+    tell_shipments(integrations)
+    return {"printed": len(new)}
+
+
 def folders(call: Call) -> dict[str, Any]:
     """Return all folders."""
     return {"folders": [asdict(folder) for folder in list_folders(call.site.engine)]}
@@ -236,6 +257,15 @@ ENDPOINTS = (
         answers=MovedAnswer,
         handle=move,
         body=MoveForm,
+    ),
+    Endpoint(
+        method="POST",
+        path="/orders/printed",
+        scope=Scope.WRITE,
+        does="Notes that orders are printed, all of them or none.",
+        answers=PrintedAnswer,
+        handle=printed,
+        body=PrintedForm,
     ),
     Endpoint(
         method="GET",

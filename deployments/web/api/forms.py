@@ -130,6 +130,12 @@ class ShipmentForm(Form):
     force: bool = Field(default=False, description="Replace another tracking that podOS already shows.")
 
 
+class PrintedForm(Form):
+    """Orders that are printed."""
+
+    orders: list[Reference] = Field(min_length=1, max_length=MAX_MOVED)
+
+
 class MoveForm(Form):
     """Orders and the folder that they go to."""
 

@@ -353,7 +353,10 @@ def test_what_podos_said_of_production_goes_and_what_it_was_told_stays(desk: Eng
         state = "failed" if reason else "sent"
         run(desk, insert, id=order_id, status=status, state=state, reason=reason)
     with writing(desk) as connection:
-        lines = [(order_id, "production", "podOS was told processing"), (order_id, "printed", "printed")]
+        lines = [
+            (order_id, "production", "podOS was told processing"),
+            (order_id, "printed", "noted (desk printed)"),
+        ]
         lines.append((order_id, "production", f"podOS was not told printed: {reasons['printed']}"))
         add_history(connection, lines, at=NOW)
     erase(desk, order_id)
@@ -363,4 +366,4 @@ def test_what_podos_said_of_production_goes_and_what_it_was_told_stays(desk: Eng
     ]
     texts = [row[0] for row in rows(desk, "SELECT text FROM order_history ORDER BY id")]
     told = [text for text in texts if "printed" in text or "told" in text]
-    assert told == ["podOS was told processing", "printed"]
+    assert told == ["podOS was told processing", "noted (desk printed)"]

@@ -61,7 +61,7 @@ def path_of(path: str) -> str:
     return PREFIX + path.replace("{order:path}", "1").replace("{shipment}", "1")
 
 
-@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda one: f"{one.method} {one.path}")
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: f"{endpoint.method} {endpoint.path}")
 def test_nobody_gets_in_without_a_token(client: PageClient, desk: Engine, endpoint: Any) -> None:
     insert_order(desk, order_number="A-1001")
     revoked = add_token(desk, "old", Scope.WRITE, now=NOW)
@@ -79,7 +79,7 @@ def test_what_is_there_is_told_to_nobody_without_a_token(client: PageClient) -> 
         assert client.get(path).status_code == 401
 
 
-@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda one: f"{one.method} {one.path}")
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: f"{endpoint.method} {endpoint.path}")
 def test_a_token_to_read_changes_nothing(client: PageClient, desk: Engine, endpoint: Any) -> None:
     insert_order(desk, order_number="A-1001")
     api = Api(client.app, add_token(desk, "screen", Scope.READ, now=NOW))
@@ -216,6 +216,16 @@ def test_a_wrong_move_moves_nothing_and_names_its_field(
     answer = api.post("/orders/move", body)
     assert (answer.status_code, answer.json()["field"]) == (422, field)
     assert find_order(desk, "A-1001").order["folder"] == "New"
+
+
+def test_printed_is_noted_once_with_the_tokens_name(api: Api, desk: Engine) -> None:
+    insert_order(desk, order_number="A-1001")
+    insert_order(desk, order_number="A-1002", podos_status="refunded")
+    refused = api.post("/orders/printed", {"orders": ["A-1001", "A-1002"]})
+    assert (refused.status_code, refused.json()["field"]) == (422, "orders")
+    assert api.post("/orders/printed", {"orders": ["A-1001"]}).json() == {"printed": 1}
+    assert api.post("/orders/printed", {"orders": ["A-1001"]}).json() == {"printed": 0}
+    assert find_order(desk, "A-1001").history[-1].text == "noted (API token warehouse)"
 
 
 def test_folders(api: Api, desk: Engine) -> None:
