@@ -119,3 +119,18 @@ def test_up_serves_the_pages_and_they_know_what_prefect_knows(system: System) ->
     floor = httpx.get(address)
     assert floor.status_code == 200
     assert re.search(r"<td>check<td>default<td>", floor.text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "width_mm", "height_mm"), [("job", 210, 297), ("slip", 210, 297), ("label", 100, 150)]
+)
+def test_each_order_is_printed_on_a_sheet_of_its_size(
+    pages: str, tmp_path: Path, kind: str, width_mm: int, height_mm: int
+) -> None:
+    with browser(tmp_path, base_url=pages) as page:
+        page.goto(f"/sheets?kind={kind}&order=1&order=2")
+        pdf = page.pdf(prefer_css_page_size=True)
+    sizes = re.findall(rb"/MediaBox \[0 0 ([0-9.]+) ([0-9.]+)\]", pdf)
+    found = {(round(float(width) / 72 * 25.4), round(float(height) / 72 * 25.4)) for width, height in sizes}
+    assert found == {(width_mm, height_mm)}
+    assert len(re.findall(rb"/Type /Page\b", pdf)) == 2

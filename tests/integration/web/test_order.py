@@ -231,3 +231,16 @@ def test_an_order_is_noted_as_printed_once(client: PageClient, desk: Engine) -> 
     assert "it was printed already" in again
     assert "<td>printed<td>waiting" in again
     assert [entry.event for entry in find_order(desk, "A-1").history] == ["imported", "printed"]
+
+
+@pytest.mark.parametrize("kind", ["slip", "label"])
+def test_slips_and_labels_hold_the_address_and_no_notes_of_the_floor(
+    client: PageClient, desk: Engine, kind: str
+) -> None:
+    extras = {"packing_notes": [{"text": "Happy birthday!"}, {"text": 7}, "odd", {"text": "<b>bold</b>"}]}
+    insert_order(desk, order_number="A-1", extras=extras, items=({"notes": "ink is low", "quantity": 2},))
+    text = client.get(f"/sheets?kind={kind}&order=1").text
+    assert "Ada Lovelace" in text
+    assert "ink is low" not in text
+    assert ("Happy birthday!" in text, "&lt;b&gt;bold" in text) == (kind == "slip", kind == "slip")
+    assert client.get("/sheets?kind=poster&order=1").status_code == 400
