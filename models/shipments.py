@@ -121,7 +121,8 @@ class SyncReport(DeliveryReport):
 
     def as_dict(self) -> dict[str, Any]:
         """Return the published form (``desk sync --json``)."""
-        return {**super().as_dict(), "production": self.production.as_dict() if self.production else None}
+        shown = super().as_dict()
+        return {**shown, "production": self.production.as_dict()} if self.production else shown
 
     def one_line(self) -> str:
         """Return the report as the state message of a run."""

@@ -53,6 +53,9 @@ def sync(name: Name = "default", *, as_json: AsJson = False) -> None:
         raise error
     if report and report.would_send is not None:
         say(f"read-only mode: nothing was sent, {report.would_send} would be; desk connect --no-read-only")
+    told = report.production if report else None
+    if told and (told.pending or told.refused):
+        say(f"production: {told.one_line()}")
     if report and report.is_off:
         say("Sync Tracking Numbers is off: nothing was sent; desk connect --sync-tracking switches it on")
 

@@ -8,7 +8,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from deployments.stack.asgi import Application, Receive, Scope, Send, is_at_or_below
-from deployments.web import floor, order, orders, scan, sheets, shipments
+from deployments.web import floor, history, order, orders, scan, sheets, shipments
 from deployments.web.api.app import create_api
 from deployments.web.guards import BodyLimit, HostCheck, NoCrossSiteWrites, PasswordCheck, SafeHeaders
 from deployments.web.pages import HERE, Handler, handled, not_there
@@ -20,6 +20,8 @@ READS: dict[str, Handler] = {
     "/orders": orders.show,
     "/orders/export.csv": orders.export,
     "/orders/{order_id:int}": order.show,
+    "/rejected": history.rejected,
+    "/runs": history.runs,
     "/scan": scan.show,
     "/sheets": sheets.show,
     "/shipments": shipments.show,

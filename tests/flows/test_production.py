@@ -56,7 +56,8 @@ def test_the_sync_tells_podos_of_every_step_and_a_check_finds_no_news(
     assert not any(connected.check().changed.values())
 
     assert desk_command("printed", *source_ids).out == "3 orders are printed\n"
-    connected.sync()
+    synced = desk_command("sync")
+    assert (synced.code, "production: 3 pending: 3 sent" in synced.err) == (0, True)
     assert status_of(connected, source_ids) == ["printed"] * 3
     shipped = desk_command("ship", source_ids[0], "--courier", "DPD", "--code", "15500000000001")
     assert shipped.code == 0, shipped.err

@@ -19,9 +19,13 @@ from tasks.desk.browse import find_order
 from tasks.desk.deadlines import deadline_of
 from tasks.production.store import list_statuses
 from tasks.rules.store import save_rules
-from tests.support.builders import fill_folder, insert_order, insert_run, insert_shipment
+from tests.support.builders import fill_folder, insert_order, insert_rejected, insert_run, insert_shipment
 from tests.support.pages import PageClient
 
+PAGES = (
+    *("/", "/orders", "/orders/1", "/runs", "/rejected", "/shipments", "/scan?id=1&done=1"),
+    *("/sheets?order=1", "/sheets?kind=slip&order=1", "/sheets?kind=label&order=1"),
+)
 HOSTILE = "<script>alert(1)</script>\u202eesrever\x00\"'><img src=x onerror=y>" + "W" * 3000
 
 
@@ -173,7 +177,7 @@ def test_a_strangers_text_stays_text(client: PageClient, desk: Engine) -> None:
         items=({"name": HOSTILE, "sku": HOSTILE, "notes": HOSTILE, "item_metadata": metadata},),
     )
     insert_shipment(desk, 1, code=HOSTILE[:20], courier=HOSTILE[:30])
-    for path in ("/", "/orders", "/orders/1", "/sheets?order=1", "/shipments", "/scan?id=1&done=1"):
+    for path in PAGES:
         answer = client.get(path)
         assert answer.status_code == 200, path
         acts = (
@@ -295,3 +299,26 @@ def test_a_check_is_started_from_the_floor(desk: Engine, monkeypatch: pytest.Mon
     without = PageClient(create_app(Site(desk)))
     assert "Check podOS now" not in without.get("/").text
     assert without.post("/check").status_code == 400
+
+
+def test_runs_lead_to_prefect_and_say_what_came_of_them(
+    desk: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    flow_run = "0b0cf2f2-0000-4000-8000-000000000001"
+    insert_run(desk, flow_run_id=flow_run, counts={"imported": 1234, "status": 2, "country": 3})
+    insert_run(desk, state="failed", error="podOS refused the token")
+    page = PageClient(create_app(Site(desk, prefect="http://127.0.0.1:4200"))).get("/runs").text
+    assert f'href="http://127.0.0.1:4200/runs/flow-run/{flow_run}"' in page
+    assert "1,234 imported, 5 skipped" in page
+    assert "podOS refused the token" in page
+    assert "/flow-run/" not in PageClient(create_app(Site(desk))).get("/runs").text
+
+
+def test_rejected_orders_have_their_reason(client: PageClient, desk: Engine) -> None:
+    assert "Every order could be read" in client.get("/rejected").text
+    insert_rejected(desk, source_id="5f0c4c1e", run_id=insert_run(desk), reason="items: no list")
+    assert 'href="/rejected"><b>1</b>' in client.get("/").text
+    page = client.get("/rejected").text
+    assert "5f0c4c1e" in page
+    assert "items: no list" in page
