@@ -478,7 +478,7 @@ def patched(original, after):
 if when == "before the look":
     async def look(*args, **kwargs):
         os.kill(os.getpid(), signal.SIGKILL)
-    tracking.find_held = look
+    tracking.held_by_id = look
 elif when == "before an answer":
     tracking.patch_fulfillment = patched(calls.patch_fulfillment, False)
 elif when == "after an answer":
