@@ -256,7 +256,7 @@ MAY = {
     "rich": {"deployments/cli/output.py"},
     "prefect.artifacts": {"tasks/prefect_api/artifacts.py", "tasks/backfill/fan_out.py"},
     "csv.writer": {
-        "deployments/cli/orders.py",
+        "tasks/desk/export.py",
         "deployments/cli/reconciling.py",
         "tasks/tracking/drop_folder.py",
     },
