@@ -43,7 +43,7 @@ from tasks.imports.last_look import PodosLook
 from tasks.monitoring.record import watched
 from tasks.prefect_api.events import emit_order_events, emit_shipments_added
 from tasks.prefect_api.foreign_errors import in_own_words
-from tasks.prefect_api.integrations import when_production_is_told
+from tasks.prefect_api.integrations import production_reporting
 from tasks.prefect_api.schedules import drop_idle_runs, drop_late_runs
 from tasks.rules.apply import look_at_what_happened
 
@@ -109,9 +109,9 @@ async def _work(
     settings, lease_name = fulfiller.send_settings(name), f"send:{name}"
     with HeldLease(engine, lease_name) as lease:
         async with PodosLook(engine) as look:
-            prepare, tell = preparation_for(engine, name), await when_production_is_told()
+            prepare, reporting = preparation_for(engine, name), await production_reporting()
             run = SendRun(
-                engine, settings, report, prepare, look, lease=lease, order_ids=order_ids, tell=tell
+                engine, settings, report, prepare, look, lease=lease, order_ids=order_ids, reporting=reporting
             )
             if settings.read_only:
                 report.would_send = await count_sendable(run)
@@ -121,7 +121,7 @@ async def _work(
             finally:
                 await emit_order_events(look.to_announce)
                 if report.counts[OutboxState.SENT]:
-                    await emit_shipments_added(run.tell.keys())  # the sync tells podOS, and need not wait
+                    await emit_shipments_added(run.reporting.keys())  # the sync need not wait
 
 
 async def _send_and_fetch(name: str, fulfiller: Fulfiller, run: SendRun, look: PodosLook) -> None:

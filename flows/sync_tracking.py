@@ -32,7 +32,7 @@ from tasks.prefect_api.foreign_errors import in_own_words
 from tasks.prefect_api.integrations import integration_names, load_integration, switch_off_production
 from tasks.prefect_api.pacing import open_podos
 from tasks.prefect_api.schedules import drop_idle_runs, drop_late_runs
-from tasks.production.send import ProductionRun, tell_production
+from tasks.production.send import ProductionRun, send_production
 from tasks.production.store import take_due as statuses_due
 from tasks.rules.apply import look_at_what_happened
 from tasks.tracking.queue import count_waiting, fail_orphans, take_due
@@ -120,7 +120,7 @@ async def _send(engine: Engine, name: str, integration: Integration, report: Syn
             if settings.is_on:
                 await _send_all(client, run)
             if report.production and not run.halted:
-                await _tell_production(client, integration, lease, engine, report.production)
+                await _send_production(client, integration, lease, engine, report.production)
 
 
 async def _send_all(client: PodosClient, run: SyncRun) -> None:
@@ -132,13 +132,13 @@ async def _send_all(client: PodosClient, run: SyncRun) -> None:
         raise run.halted  # podOS could not be reached: that is worth a failed run
 
 
-async def _tell_production(
+async def _send_production(
     client: PodosClient, integration: Integration, lease: HeldLease, engine: Engine, report: ProductionReport
 ) -> None:
-    """Tell podOS what is being made; where it takes none of it, that is switched off, and said once."""
+    """Send statuses of production; where podOS takes none of them, switch that off and log it once."""
     settings = integration.production_settings(report.name)
     report.would_send = 0 if settings.read_only else None
-    await tell_production(client, ProductionRun(engine, settings, report, lease=lease))
+    await send_production(client, ProductionRun(engine, settings, report, lease=lease))
     if report.refused:
         await switch_off_production(report.name)
         logger.warning("%s: %s", report.name, report.refused)

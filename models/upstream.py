@@ -10,11 +10,28 @@ from typing import NamedTuple
 
 from models.orders import NewOrder
 
+REFUNDED = "refunded"
+COMPLETE = "complete"
+STEPS = ("paid", "processing", "printed", "consolidated")
+"""The statuses of an order that is being made, in their sequence (podOS API, Fulfillment)."""
 HELD_REFUNDED = "refunded in podOS"
 HELD_FROZEN = "frozen in podOS"
 """The reasons of a hold that the desk sets, and lifts, by itself; any other is a person's or a rule's."""
 HELD_GONE = "no longer listed in podOS"
 """The reason of a hold that the desk sets and a person lifts: it may be printed elsewhere."""
+
+
+def status_key(status: str | None) -> str:
+    """Return what statuses of podOS are compared by."""
+    return (status or "").strip().casefold()
+
+
+def is_refunded(status: str | None) -> bool:
+    """Return whether a status means that the order was canceled.
+
+    podOS says ``refunded`` and documents no other word; the words of other systems are taken as well.
+    """
+    return status_key(status) in {REFUNDED, "cancelled", "canceled"}
 
 
 class ChangeKind(StrEnum):

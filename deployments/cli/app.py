@@ -137,7 +137,7 @@ def _told(error: BaseException) -> int:
     if isinstance(error, typer.Abort):  # a question got no answer, or Ctrl-C at one
         error = KeyboardInterrupt()
     if isinstance(error, typer.TyperException):
-        text = error.format_message()
+        text = error.format_message().replace("Value error, ", "")
         context = getattr(error, "ctx", None)
         if type(error).__name__ == "NoArgsIsHelpError":
             say(*text.splitlines())

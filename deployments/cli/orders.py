@@ -189,9 +189,12 @@ def _write_csv(
 ) -> int:
     from tasks.desk.export import csv_text
 
+    texts = csv_text(orders, by_item=rows is Rows.ITEMS, bom=bom)
+    file.write(next(texts))
     count = 0
-    for count, text in enumerate(csv_text(orders, by_item=rows is Rows.ITEMS, bom=bom)):  # noqa: B007 - one text more than orders
+    for text in texts:
         file.write(text)
+        count += 1
     return count
 
 

@@ -152,24 +152,22 @@ def exported_item(row: Mapping[Any, Any]) -> dict[str, Any]:
 def csv_text(
     orders: Iterable[Mapping[str, Any]], *, by_item: bool = False, bom: bool = False
 ) -> Iterator[str]:
-    """Give exported orders as CSV, an order at a time; memory stays flat.
+    """Give exported orders as CSV: the names of the columns, then order by order; memory stays flat.
 
     Args:
         orders: as ``exported_order`` returns them.
         by_item: a line an item; False: a line an order, with its items as JSON.
         bom: begin with the byte order mark that Excel looks for.
     """
-    text = io.StringIO()
-    writer = csv.writer(text)
-    if bom:
-        text.write("\ufeff")
-    writer.writerow(ITEM_COLUMNS if by_item else CSV_COLUMNS)
+    yield ("\ufeff" if bom else "") + _csv([ITEM_COLUMNS if by_item else CSV_COLUMNS])
     for order in orders:
-        writer.writerows(item_lines(order) if by_item else [csv_line(order)])
-        yield text.getvalue()
-        text.seek(0)
-        text.truncate()
-    yield text.getvalue()
+        yield _csv(item_lines(order) if by_item else [csv_line(order)])
+
+
+def _csv(lines: Iterable[Sequence[object]]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerows(lines)
+    return text.getvalue()
 
 
 def csv_line(order: Mapping[str, Any]) -> list[str | int | float]:

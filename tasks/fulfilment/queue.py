@@ -146,7 +146,7 @@ def count_waiting(engine: Engine, fulfiller: str) -> int:
 
 
 def begin_attempts(
-    engine: Engine, ids: Collection[int], *, now: datetime, tell: Mapping[int, int] = _NOBODY
+    engine: Engine, ids: Collection[int], *, now: datetime, reported: Mapping[int, int] = _NOBODY
 ) -> set[int]:
     """Note that attempts begin: whatever interrupts them, the next run knows that they were under way.
 
@@ -154,7 +154,7 @@ def begin_attempts(
         engine: the desk.
         ids: the handovers.
         now: aware.
-        tell: of those, whose orders podOS is told that production begins: the order by the handover.
+        reported: the order by the handover, of those whose beginning is sent to podOS.
 
     Returns:
         Those that may go: one that was voided, or whose order was held, since it was read, must not.
@@ -175,7 +175,10 @@ def begin_attempts(
             connection.execute(update(HANDOVERS).where(new).values(first_attempt_at=now))
             may_go |= going
         queue_statuses(
-            connection, [tell[id_] for id_ in may_go & tell.keys()], ProductionStatus.PROCESSING, now=now
+            connection,
+            [reported[id_] for id_ in may_go & reported.keys()],
+            ProductionStatus.PROCESSING,
+            now=now,
         )
     return may_go
 
@@ -201,7 +204,7 @@ def write_results(
     settings: SendSettings,
     *,
     now: datetime,
-    tell: Collection[str] = (),
+    reporting: Collection[str] = (),
 ) -> dict[int, RetryDecision]:
     """Write what became of handovers, with their orders' history and folder, in one transaction.
 
@@ -210,7 +213,7 @@ def write_results(
         results: by handover.
         settings: the fulfiller's.
         now: aware; the moment of the attempts.
-        tell: the integrations whose podOS is told that the production of what was handed over begins.
+        reporting: the integrations of which the beginning of production is sent to podOS.
 
     Returns:
         What the handovers say now. Safe to repeat: a handover is settled once.
@@ -229,7 +232,9 @@ def write_results(
     add_history(connection, history, at=now)
     handed = {due.order_id for due, _ in changed if settled[due.id].state in HANDED_OVER}
     began = {
-        due.order_id for due, _ in changed if due.integration in tell and settled[due.id].state in HANDED_OVER
+        due.order_id
+        for due, _ in changed
+        if due.integration in reporting and settled[due.id].state in HANDED_OVER
     }
     queue_statuses(connection, began, ProductionStatus.PROCESSING, now=now)
     if handed and settings.move_to:

@@ -28,6 +28,7 @@ from models.looks import HeldBack, LastLook, Looked
 from models.production import TellProduction
 from models.tables.outbox import OutboxState
 from models.unreadable import problems_in
+from models.upstream import is_refunded
 from tasks.delivery.engine import (
     CircuitBreaker,
     DeliveryRun,
@@ -80,7 +81,7 @@ class SendRun(DeliveryRun[SendReport]):
     Attributes:
         settings: the fulfiller's, without its secret.
         look: asks podOS about orders before anything leaves.
-        tell: the integrations whose podOS is told that production begins, and when.
+        reporting: when the beginning of production is sent to podOS, by integration.
         breaker: open when the fulfiller must be down.
         halted: why the fulfiller is to be left alone for now, None if it is not.
         error: what ended the run, None if nothing did; what is under way comes to its end.
@@ -95,7 +96,7 @@ class SendRun(DeliveryRun[SendReport]):
         look: LastLook,
         *,
         order_ids: Collection[int] | None = None,
-        tell: Mapping[str, TellProduction] = NOBODY,
+        reporting: Mapping[str, TellProduction] = NOBODY,
         **options: Unpack[RunOptions],
     ) -> None:
         super().__init__(engine, report, **options)
@@ -103,7 +104,9 @@ class SendRun(DeliveryRun[SendReport]):
         self.prepare = prepare
         self.look = look
         self.order_ids = order_ids
-        self.tell = {name: moment for name, moment in tell.items() if moment is not TellProduction.OFF}
+        self.reporting = {
+            name: moment for name, moment in reporting.items() if moment is not TellProduction.OFF
+        }
         self.breaker = CircuitBreaker()
         self.halted: AttemptOutcome | None = None
         self.error: Exception | None = None
@@ -123,7 +126,9 @@ class SendRun(DeliveryRun[SendReport]):
 
     def write(self, connection: Connection, outcomes: Sequence[tuple[Due, Result]]) -> None:
         """Write outcomes and counts in the caller's transaction; one that failed is written again."""
-        settled = write_results(connection, outcomes, self.settings, now=self.clock(), tell=self.tell.keys())
+        settled = write_results(
+            connection, outcomes, self.settings, now=self.clock(), reporting=self.reporting.keys()
+        )
         for due, _ in outcomes:
             if due.id in settled:
                 self.count(due, settled[due.id])
@@ -198,12 +203,12 @@ async def _look_and_queue(
         if outgoing_order.due.order_id not in looked.stops
     ]
     ids = [outgoing_order.id for outgoing_order in going]
-    tell = {
+    reported = {
         outgoing_order.id: outgoing_order.due.order_id
         for outgoing_order in going
-        if run.tell.get(outgoing_order.due.integration) is TellProduction.HANDOVER
+        if run.reporting.get(outgoing_order.due.integration) is TellProduction.HANDOVER
     }
-    begin = partial(begin_attempts, run.engine, ids, now=run.clock(), tell=tell)
+    begin = partial(begin_attempts, run.engine, ids, now=run.clock(), reported=reported)
     may_go = await asyncio.to_thread(begin) if ids else set()
     going = [outgoing_order for outgoing_order in going if outgoing_order.id in may_go]
     for start in range(0, len(going), channel.group_size):
@@ -232,7 +237,7 @@ def prepare_batch(run: SendRun, due: Sequence[Due]) -> tuple[list[Outgoing], lis
     outgoing: list[Outgoing] = []
     unfit: list[tuple[Due, Result]] = []
     for due_row in due:
-        if due_row.podos_status == "refunded":
+        if is_refunded(due_row.podos_status):
             refunded = AttemptOutcome(OutboxState.FAILED, "the order was refunded in podOS")
             unfit.append((due_row, Result(refunded)))
             continue

@@ -17,6 +17,7 @@ from models.tables.outbox import OutboxState
 from models.upstream import (
     HELD_FROZEN,
     HELD_REFUNDED,
+    REFUNDED,
     ChangeKind,
     ChangePlan,
     ChangeState,
@@ -27,10 +28,9 @@ from models.upstream import (
     Noted,
     RemoteOrder,
     Values,
+    is_refunded,
 )
 
-REFUNDED = "refunded"
-COMPLETE = "complete"
 ADDRESS = tuple(
     name for name in NewOrder.__struct_fields__ if name in {"email", "phone"} or name.startswith("ship_")
 )
@@ -55,11 +55,6 @@ def artwork_digest(items: Sequence[NewItem]) -> str:
 def _digest(value: object) -> str:
     # If its form ever changes, a migration must set the old digests to null: see is_another.
     return blake2b(_ENCODER.encode(value), digest_size=8).hexdigest()
-
-
-def is_refunded(status: str) -> bool:
-    """Return whether a status means that the order was canceled; podOS has no other word for it."""
-    return status.strip().casefold() == REFUNDED
 
 
 def needs_a_look(here: LocalOrder, there: RemoteOrder) -> bool:

@@ -7,19 +7,20 @@ from collections.abc import Collection
 from models.looks import HeldBack, Stop
 from models.tables.outbox import OutboxState
 from models.upstream import (
+    COMPLETE,
     HELD_FROZEN,
     HELD_GONE,
     HELD_REFUNDED,
+    STEPS,
     ChangeKind,
     ChangePlan,
     ChangeState,
     Noted,
+    is_refunded,
+    status_key,
 )
 
 LOOK_AGAIN_SECONDS = 900.0
-_CANCELED = {"refunded", "cancelled", "canceled"}
-_SHIPPED = "complete"
-_STEPS = {"paid", "processing", "printed", "consolidated"}
 _NOT_YET = {"new", "pre_order", "moderation"}
 _HOLDS = {
     HELD_REFUNDED: HeldBack.REFUNDED,
@@ -59,17 +60,17 @@ def _news(plan: ChangePlan) -> Stop | None:
 
 
 def _stop_of_status(known: str, status: str, wanted: Collection[str]) -> Stop | None:
-    now = status.strip().casefold()
-    if now in _CANCELED:
+    now = status_key(status)
+    if is_refunded(status):
         return Stop(HeldBack.REFUNDED, "the order was refunded in podOS", OutboxState.FAILED)
-    if now in _STEPS or now in {name.strip().casefold() for name in wanted}:
+    if now in STEPS or now in map(status_key, wanted):
         return None
-    if now == _SHIPPED:
+    if now == COMPLETE:
         return Stop(HeldBack.SHIPPED, "complete in podOS: it has shipped already", OutboxState.FAILED)
     if now in _NOT_YET:
         reason = f"its status in podOS is {now}: it is not to be printed yet"
         return Stop(HeldBack.STATUS, reason, retry_after_seconds=LOOK_AGAIN_SECONDS)
-    if now == known.strip().casefold():
+    if now == status_key(known):
         return None  # a person let it go on, or it came so
     reason = "it has another status in podOS that this program does not know: see desk order, then resend it"
     return Stop(HeldBack.STATUS, reason, OutboxState.FAILED)

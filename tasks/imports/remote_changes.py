@@ -22,6 +22,7 @@ from models.filters import ImportSettings
 from models.tables.outbox import OutboxState
 from models.unreadable import is_readable
 from models.upstream import (
+    COMPLETE,
     HELD_REFUNDED,
     ChangePlan,
     DeskHandover,
@@ -29,13 +30,14 @@ from models.upstream import (
     LocalOrder,
     PastChange,
     RemoteOrder,
+    is_refunded,
 )
 from tasks.delivery.store import AFRESH
 from tasks.desk.folders import folder_id, place_orders
 from tasks.desk.history import add_history
 from tasks.desk.sql import chunks
 from tasks.desk.tables import CHANGES, FOLDERS, HANDOVERS, ITEMS, ORDERS, SHIPMENTS
-from tasks.imports.changes import ADDRESS, COMPLETE, is_refunded, needs_a_look, plan_change
+from tasks.imports.changes import ADDRESS, needs_a_look, plan_change
 
 EVENT = "changed in podOS"
 _LAST_SAID = ("podos_status", "podos_updated_at", "podos_frozen", "address_digest", "artwork_digest")

@@ -84,8 +84,8 @@ async def load_settings(name: str) -> dict[str, Any]:
     return {field: value for field, value in document.data.items() if field in OWN_FIELDS}
 
 
-async def when_production_is_told() -> dict[str, TellProduction]:
-    """Return when podOS is told that production begins, by integration; invalid ones are left out."""
+async def production_reporting() -> dict[str, TellProduction]:
+    """Return when the beginning of production is sent to podOS, by integration, without invalid ones."""
     found = {}
     for name in await integration_names():
         with suppress(IntegrationError):  # the last look says what is wrong with it
@@ -94,7 +94,7 @@ async def when_production_is_told() -> dict[str, TellProduction]:
 
 
 async def switch_off_production(name: str) -> None:
-    """Save that podOS is not told of production any more. Safe to repeat."""
+    """Save that statuses of production are no longer sent. Safe to repeat."""
     integration = await load_integration(name)
     integration.tell_production = TellProduction.OFF
     await save_integration(name, integration)

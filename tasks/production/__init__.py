@@ -1,1 +1,1 @@
-"""Tell podOS that production began, and that an order is printed."""
+"""Send podOS what is known of an order's production: that it began, that it is printed."""

@@ -1,4 +1,4 @@
-"""Decide whether podOS is told a status of production, by the one that it shows now. Pure."""
+"""Decide whether a status of production is sent to podOS, by the one that it shows now. Pure."""
 
 from __future__ import annotations
 
@@ -7,12 +7,8 @@ from collections.abc import Iterable
 from models.podos import HeldTracking
 from models.production import DueStatus, ProductionStatus
 from models.tables.outbox import OutboxState
+from models.upstream import COMPLETE, STEPS, is_refunded, status_key
 from tasks.delivery.retry_policy import AttemptOutcome
-
-STEPS = ("paid", "processing", "printed", "consolidated")
-"""The statuses of an order that is being made, in their sequence (podOS API, Fulfillment)."""
-_REFUNDED = frozenset({"refunded", "cancelled", "canceled"})
-_COMPLETE = "complete"
 
 
 def newest_of_each(due: Iterable[DueStatus]) -> tuple[list[DueStatus], dict[int, AttemptOutcome]]:
@@ -30,7 +26,7 @@ def newest_of_each(due: Iterable[DueStatus]) -> tuple[list[DueStatus], dict[int,
     return list(last.values()), settled
 
 
-def outcome_without_telling(due: DueStatus, project: str, held: HeldTracking | None) -> AttemptOutcome | None:
+def outcome_without_sending(due: DueStatus, project: str, held: HeldTracking | None) -> AttemptOutcome | None:
     """Return what settles a status without a change in podOS, None if podOS is to be told.
 
     podOS never goes back: what is as far already, or has shipped, stays as it is.
@@ -45,10 +41,10 @@ def outcome_without_telling(due: DueStatus, project: str, held: HeldTracking | N
         return AttemptOutcome(OutboxState.WAITING, reason)
     if held is None:
         return AttemptOutcome(OutboxState.FAILED, "podOS does not know this order (HTTP 404)")
-    status = (held.status or "").strip().casefold()
-    if status in _REFUNDED:
+    status = status_key(held.status)
+    if is_refunded(status):
         return AttemptOutcome(OutboxState.FAILED, "podOS shows this order as refunded: do not print it")
-    if status == _COMPLETE:
+    if status == COMPLETE:
         return AttemptOutcome(OutboxState.SUPERSEDED, "the order is complete in podOS")
     if status not in STEPS:
         reason = "podOS shows the order in a status from which production does not begin"
@@ -58,8 +54,8 @@ def outcome_without_telling(due: DueStatus, project: str, held: HeldTracking | N
 
 def is_as_far(wanted: str, held: HeldTracking) -> bool:
     """Return whether podOS shows an order as far as this status, or further."""
-    status = (held.status or "").strip().casefold()
-    return status == _COMPLETE or (status in STEPS and STEPS.index(status) >= STEPS.index(wanted))
+    status = status_key(held.status)
+    return status == COMPLETE or (status in STEPS and STEPS.index(status) >= STEPS.index(wanted))
 
 
 def statuses_before(status: ProductionStatus) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Tell podOS statuses of production: look what it shows, change what is behind, write the outcomes.
+"""Send statuses of production to podOS: look what it shows, change what is behind, write the outcomes.
 
 podOS is never asked to change an order without a look at it just before: after an answer that does not say
 whether a change was made, and after a crash, the look finds it.
@@ -26,8 +26,8 @@ from tasks.podos.errors import (
 )
 from tasks.podos.tracking import held_by_id, patch_status
 from tasks.prefect_api.step import step
-from tasks.production.policy import is_as_far, newest_of_each, outcome_without_telling
-from tasks.production.store import take_due, void_waiting, was_ever_told, write_outcomes
+from tasks.production.policy import is_as_far, newest_of_each, outcome_without_sending
+from tasks.production.store import take_due, void_waiting, was_ever_taken, write_outcomes
 
 REFUSES_ALL = frozenset({400, 401, 403})
 """What podOS says to the first status where it takes none of this project or token."""
@@ -39,7 +39,7 @@ class ProductionRefusedError(Exception):
 
 
 class ProductionRun(DeliveryRun[ProductionReport]):
-    """What one run of telling shares.
+    """What one run of sending shares.
 
     Attributes:
         settings: the integration's, without its secret.
@@ -62,8 +62,8 @@ class ProductionRun(DeliveryRun[ProductionReport]):
         self.halted: RetriablePodosError | None = None
 
 
-async def tell_all(client: PodosClient, run: ProductionRun) -> None:
-    """Tell podOS all statuses that are due.
+async def send_statuses(client: PodosClient, run: ProductionRun) -> None:
+    """Send all statuses that are due.
 
     Raises:
         FatalPodosError: podOS refused token or project, and had taken statuses before.
@@ -80,7 +80,7 @@ async def tell_all(client: PodosClient, run: ProductionRun) -> None:
                 return
             after_id = due[-1].id
             if run.report.would_send is None:
-                await _tell(client, run, due)
+                await _send_batch(client, run, due)
             else:
                 run.report.would_send += len(due)
                 run.report.counts[OutboxState.WAITING] += len(due)
@@ -89,8 +89,8 @@ async def tell_all(client: PodosClient, run: ProductionRun) -> None:
         void_waiting(run.engine, name, str(refusal))
 
 
-async def _tell(client: PodosClient, run: ProductionRun, due: Sequence[DueStatus]) -> None:
-    """Tell one batch; whatever ends it, the outcomes that are known by then are written."""
+async def _send_batch(client: PodosClient, run: ProductionRun, due: Sequence[DueStatus]) -> None:
+    """Send one batch; whatever ends it, the outcomes that are known by then are written."""
     outcomes: dict[int, tuple[DueStatus, AttemptOutcome]] = {}
 
     def note(row: DueStatus, outcome: AttemptOutcome) -> None:
@@ -122,14 +122,13 @@ async def _look_and_change(
         return
     behind = []
     for row in last:
-        if settled := outcome_without_telling(row, run.settings.project, held.get(row.source_id)):
+        if settled := outcome_without_sending(row, run.settings.project, held.get(row.source_id)):
             note(row, settled)
         else:
             behind.append(row)
-    if behind and not _is_known_to_work(run):
-        # Alone: if podOS refuses all of them, one request is enough to know.
-        await _change(client, run, behind[0], note)
-        behind = behind[1:]
+    while behind and not _is_known_to_work(run):
+        # One by one until podOS takes one: if it refuses all of them, one request is enough to know.
+        await _change(client, run, behind.pop(0), note)
 
     async def change(row: DueStatus) -> None:
         await _change(client, run, row, note)
@@ -172,10 +171,10 @@ def _refused(run: ProductionRun, row: DueStatus, error: FatalPodosError, note: N
 
 
 def _is_known_to_work(run: ProductionRun) -> bool:
-    return run.is_taken or was_ever_told(run.engine, run.settings.integration)
+    return run.is_taken or was_ever_taken(run.engine, run.settings.integration)
 
 
-@step("tell production", run_name="tell production")
-async def tell_production(client: PodosClient, run: ProductionRun) -> None:
-    """Tell all that is due (see ``tell_all``). Repeating begins with a new look at what podOS shows."""
-    await tell_all(client, run)
+@step("send production states", run_name="send production states")
+async def send_production(client: PodosClient, run: ProductionRun) -> None:
+    """Send all that is due (see ``send_statuses``). Repeating begins with a new look at what podOS shows."""
+    await send_statuses(client, run)

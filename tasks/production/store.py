@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Select, select, update
 
 from models.production import DueStatus, ProductionStatus
 from models.tables.outbox import OutboxState
+from models.upstream import is_refunded
 from tasks.delivery import store as outbox
 from tasks.delivery.retry_policy import AttemptOutcome, RetryDecision
 from tasks.desk.engine import reading, writing
@@ -92,7 +93,7 @@ def mark_printed(
         for part in chunks(ids):
             columns = (ORDERS.c.order_number, ORDERS.c.podos_status, ORDERS.c.integration)
             for row in connection.execute(select(*columns).where(ORDERS.c.id.in_(part))):
-                if row.podos_status == "refunded":
+                if is_refunded(row.podos_status):
                     raise DeskRefusedError(f"order {row.order_number} was refunded in podOS: keep it back")
                 integrations.add(row.integration)
         new = queue_statuses(connection, ids, ProductionStatus.PRINTED, now=now)
@@ -169,7 +170,7 @@ def _history(due: Iterable[DueStatus], settled: Mapping[int, RetryDecision]) -> 
     return rows
 
 
-def was_ever_told(engine: Engine, integration: str) -> bool:
+def was_ever_taken(engine: Engine, integration: str) -> bool:
     """Return whether podOS ever took a status of production for an integration."""
     sent = PRODUCTION.c.state == OutboxState.SENT.value
     with reading(engine) as connection:

@@ -9,6 +9,7 @@ from models.podos import HeldTracking
 from models.shipments import Parcel, Sibling, Tracking
 from models.tables.outbox import OutboxState
 from models.unreadable import problems_in
+from models.upstream import COMPLETE, is_refunded, status_key
 from tasks.delivery.retry_policy import AttemptOutcome
 from tasks.tracking.carriers import shown_name, tracking_address
 from tasks.tracking.values import clean_code, clean_courier, clean_url, code_key
@@ -108,7 +109,7 @@ def decide(
         return _failed("podOS does not know this order (HTTP 404)")
     if is_there(tracking, held, exactly=parcel.overwrite):
         return Decision(verdict=AttemptOutcome(OutboxState.ALREADY_THERE))
-    if (held.status or "").strip().casefold() == "refunded":
+    if is_refunded(held.status):
         return _failed("podOS shows this order as refunded")
     other = code_key(held.code)
     may_replace = parcel.overwrite or other in {code_key(code) for code in replaceable}
@@ -125,7 +126,7 @@ def is_there(tracking: Tracking, held: HeldTracking, *, exactly: bool = False) -
 
     The code decides: podOS may write couriers and addresses its own way. ``exactly`` looks at them too.
     """
-    if (held.status or "").strip().casefold() != "complete" or code_key(held.code) != code_key(tracking.code):
+    if status_key(held.status) != COMPLETE or code_key(held.code) != code_key(tracking.code):
         return False
     same_url = (held.url or None) == tracking.url
     return not exactly or (same_url and (held.courier or "").strip() == tracking.courier)

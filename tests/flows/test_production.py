@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 
 import pytest
 from sqlalchemy import Engine, text
@@ -10,6 +11,7 @@ from sqlalchemy import Engine, text
 from deployments.sandbox.receiver import Receiver
 from models.production import TellProduction
 from tasks.delivery.handovers import queue_orders
+from tasks.desk.browse import find_order
 from tasks.desk.engine import writing
 from tasks.prefect_api.integrations import load_integration
 from tests.support.commands import RunDesk
@@ -50,11 +52,21 @@ def test_the_sync_tells_podos_of_every_step_and_a_check_finds_no_news(
 ) -> None:
     monkeypatch.setenv("FULFILLER_SECRET", SECRET)
     connected.set(tell_production=moment)
+    asked: list[set[str]] = []
+
+    async def emit(integrations: Collection[str]) -> bool:
+        asked.append(set(integrations))
+        return True
+
+    monkeypatch.setattr("flows.send_orders.emit_shipments_added", emit)
     source_ids = hand_over(desk_command, engine)
+    assert asked == [{"default"}]  # the sync begins at once
     report = connected.sync()
     assert (report.production and report.production.one_line()) == "3 pending: 3 sent"
     assert status_of(connected, source_ids) == ["processing"] * 3
     assert not any(connected.check().changed.values())
+    events = [entry.event for source_id in source_ids for entry in find_order(engine, source_id).history]
+    assert (events.count("production"), events.count("changed in podOS")) == (3, 0)
 
     assert desk_command("printed", *source_ids).out == "3 orders are printed\n"
     synced = desk_command("sync")

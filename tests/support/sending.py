@@ -49,7 +49,7 @@ def send(
     prepare: Callable[[dict[str, Any]], Prepared] = as_it_is,
     now: datetime | None = None,
     look: LastLook = nobody_to_ask,
-    tell: Mapping[str, TellProduction] = NOBODY,
+    reporting: Mapping[str, TellProduction] = NOBODY,
 ) -> SendRun:
     """Send what waits for the fulfiller acme, and return the run."""
 
@@ -61,7 +61,7 @@ def send(
             desk, "acme", project="", kind="send", lease_name="send:acme", started_at=datetime.now(UTC)
         )
         run = SendRun(
-            desk, settings, report, prepare, look, tell=tell, clock=lambda: now or datetime.now(UTC)
+            desk, settings, report, prepare, look, reporting=reporting, clock=lambda: now or datetime.now(UTC)
         )
         try:
             await send_all(channel, run)

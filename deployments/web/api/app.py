@@ -57,7 +57,10 @@ class TokenCheck:
 def create_api(site: Site) -> Application:
     """Return the API of a desk."""
     routes = [
-        *(Route(PREFIX + one.path, _endpoint(one, site), methods=[one.method]) for one in ENDPOINTS),
+        *(
+            Route(PREFIX + endpoint.path, _endpoint(endpoint, site), methods=[endpoint.method])
+            for endpoint in ENDPOINTS
+        ),
         Route(f"{PREFIX}/openapi.json", _document(site), methods=["GET"]),
     ]
     api = Starlette(routes=routes, exception_handlers={HTTPException: _refused})

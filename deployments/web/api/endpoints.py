@@ -30,6 +30,7 @@ from deployments.web.api.forms import (
     PrintedForm,
     ShipmentForm,
 )
+from deployments.web.pages import number_of
 from deployments.web.site import Site, react, tell_shipments
 from models.tables.people import Scope
 from tasks.desk.browse import export_orders, find_order
@@ -48,7 +49,6 @@ from tasks.tracking.shipment_list import get_shipments
 
 PREFIX = "/api/v1"
 KEY_HEADER = "Idempotency-Key"
-_MAX_DIGITS = 18
 _LIST_DIGITS = 16
 
 
@@ -126,9 +126,10 @@ def _before(wanted: OrdersQuery) -> int | None:
     if wanted.page is None:
         return None
     digits, _, digest = wanted.page.partition(".")
-    if not _is_id(digits) or digest != _list_digest(wanted):
+    before = number_of(digits)
+    if before is None or digest != _list_digest(wanted):
         raise RequestError(422, "page: it is of another list; begin without it", "page")
-    return int(digits)
+    return before
 
 
 def _list_digest(wanted: OrdersQuery) -> str:
@@ -192,8 +193,7 @@ def add_shipment(call: Call) -> dict[str, Any]:
 
 def get_shipment(call: Call) -> dict[str, Any]:
     """Return a shipment and how far it came."""
-    digits = call.path["shipment"]
-    return _shipment(call.site, int(digits) if _is_id(digits) else 0)
+    return _shipment(call.site, number_of(call.path["shipment"]) or 0)
 
 
 def _shipment(site: Site, shipment_id: int) -> dict[str, Any]:
@@ -204,10 +204,6 @@ def _shipment(site: Site, shipment_id: int) -> dict[str, Any]:
             404, f"the desk has no shipment {shipment_id or 'of this id'}; see: desk shipments"
         )
     return found[0].as_dict()
-
-
-def _is_id(text: str) -> bool:
-    return text.isascii() and text.isdecimal() and 0 < len(text) <= _MAX_DIGITS
 
 
 def _checked(field: str, act: Callable[[], Any]) -> Any:

@@ -45,7 +45,7 @@ DESK = Path(sys.executable).with_name("desk")
     ],
 )
 def test_bad_arguments_end_with_two_and_a_sentence(desk_command: RunDesk, args: list[str]) -> None:
-    refused(desk_command(*args))
+    assert "Value error" not in refused(desk_command(*args))
 
 
 @pytest.mark.parametrize(

@@ -29,12 +29,12 @@ def test_when_the_news_is_queued(
 ) -> None:
     queue(desk, 1)
     with Receiver(SECRET, faults=faults) as receiver:
-        send(desk, lambda: Webhook(receiver.url, SECRET), tell={"default": moment})
+        send(desk, lambda: Webhook(receiver.url, SECRET), reporting={"default": moment})
     assert [row.status for row in list_statuses(desk)] == (["processing"] if is_queued else [])
 
 
 def test_only_orders_of_integrations_that_tell_are_queued(desk: Engine) -> None:
     queue(desk, 2)
     with Receiver(SECRET) as receiver:
-        send(desk, lambda: Webhook(receiver.url, SECRET), tell={"another": ACCEPTED})
+        send(desk, lambda: Webhook(receiver.url, SECRET), reporting={"another": ACCEPTED})
     assert list(list_statuses(desk)) == []

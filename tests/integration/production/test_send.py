@@ -21,7 +21,7 @@ from tasks.desk.errors import DeskRefusedError, RetriableDeskError
 from tasks.podos.errors import TokenRefusedError
 from tasks.prefect_api.pacing import open_podos
 from tasks.production import send
-from tasks.production.send import ProductionRun, tell_all
+from tasks.production.send import ProductionRun, send_statuses
 from tasks.production.store import list_statuses, mark_printed, queue_statuses, resend_statuses
 from tests.support.builders import insert_order, insert_run
 
@@ -68,7 +68,7 @@ def tell(desk: Engine, sandbox: Sandbox, *, read_only: bool = False, now: dateti
 
     async def told() -> None:
         async with open_podos(desk, "default", integration) as client:
-            await tell_all(client, ProductionRun(desk, settings, report, clock=lambda: now))
+            await send_statuses(client, ProductionRun(desk, settings, report, clock=lambda: now))
 
     asyncio.run(told())
     return report
@@ -220,3 +220,13 @@ def test_what_failed_is_told_again_when_a_person_says_so(desk: Engine, sandbox: 
         resend_statuses(desk, [999])
     tell(desk, sandbox)
     assert states(desk) == ["sent"] * 2
+
+
+def test_until_one_is_taken_they_go_one_by_one(desk: Engine, sandbox: Sandbox) -> None:
+    """A first answer that says nothing must not let many requests ask what one can."""
+    fill(desk, sandbox)
+    sandbox.faults.takes_production = False
+    sandbox.faults.then("cut_before_answer", method="PATCH")
+    report = tell(desk, sandbox)
+    assert report.refused
+    assert patches(sandbox) == 2

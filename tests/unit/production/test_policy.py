@@ -7,7 +7,7 @@ import pytest
 from models.podos import HeldTracking
 from models.production import DueStatus
 from models.tables.outbox import OutboxState
-from tasks.production.policy import is_as_far, newest_of_each, outcome_without_telling
+from tasks.production.policy import is_as_far, newest_of_each, outcome_without_sending
 
 PROCESSING = DueStatus(1, 7, "source-7", "A-7", "acme", "processing")
 PRINTED = PROCESSING._replace(id=2, status="printed")
@@ -37,13 +37,13 @@ def held(status: str | None) -> HeldTracking:
 def test_podos_is_told_what_it_is_behind_and_nothing_else(
     due: DueStatus, status: str | None, state: OutboxState | None
 ) -> None:
-    outcome = outcome_without_telling(due, "acme", held(status))
+    outcome = outcome_without_sending(due, "acme", held(status))
     assert (outcome and outcome.state) == state
 
 
 def test_an_order_of_another_project_waits_and_an_unknown_one_fails() -> None:
-    other = outcome_without_telling(PROCESSING, "another", held("paid"))
-    unknown = outcome_without_telling(PROCESSING, "acme", None)
+    other = outcome_without_sending(PROCESSING, "another", held("paid"))
+    unknown = outcome_without_sending(PROCESSING, "acme", None)
     assert other is not None
     assert (other.state, "connect an integration" in str(other.reason)) == (OutboxState.WAITING, True)
     assert unknown is not None
